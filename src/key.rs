@@ -1,0 +1,79 @@
+use rand_core::Rng;
+
+/// Names one random mask.
+///
+/// The same key, drop probability and generator give the same mask on every device, every time: that is how
+/// backward, recomputation and sharded training work. A layer, a training step and a Monte Carlo sample each need
+/// a mask of their own, so the stream is packed from the three, and the packing cannot collide:
+///
+/// `stream = layer (bits 48–63) | sample (bits 32–47) | step (bits 0–31)`
+///
+/// ```
+/// use wgpu_dropout::Key;
+///
+/// let key = Key::new(42).layer(3).step(1000).sample(1);
+/// assert_eq!(key.stream, 0x0003_0001_0000_03e8);
+/// assert_eq!(key, Key::new(42).with_stream(0x0003_0001_0000_03e8));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The seed of the whole experiment. Any 64-bit value.
+    pub seed: u64,
+    /// Which of the seed's 2⁶⁴ independent masks.
+    pub stream: u64,
+}
+
+impl Key {
+    /// The key of a seed with stream 0, that is layer 0, sample 0, step 0.
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, stream: 0 }
+    }
+
+    /// A key whose seed is one `u64` drawn from your generator, with stream 0.
+    ///
+    /// ```
+    /// use rand::SeedableRng;
+    /// let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+    /// let key = wgpu_dropout::Key::from_rng(&mut rng);
+    /// assert_eq!(key.stream, 0);
+    /// ```
+    pub fn from_rng<R: Rng + ?Sized>(rng: &mut R) -> Self {
+        Self::new(rng.next_u64())
+    }
+
+    /// Replaces the whole stream: a raw view of the 64 bits that [`layer`](Self::layer),
+    /// [`sample`](Self::sample) and [`step`](Self::step) share.
+    pub const fn with_stream(self, stream: u64) -> Self {
+        Self { stream, ..self }
+    }
+
+    /// Sets the layer, bits 48–63 of the stream.
+    pub const fn layer(self, layer: u16) -> Self {
+        self.with_stream(self.stream & 0x0000_ffff_ffff_ffff | (layer as u64) << 48)
+    }
+
+    /// Sets the Monte Carlo sample, bits 32–47 of the stream.
+    pub const fn sample(self, sample: u16) -> Self {
+        self.with_stream(self.stream & 0xffff_0000_ffff_ffff | (sample as u64) << 32)
+    }
+
+    /// Sets the training step, bits 0–31 of the stream.
+    pub const fn step(self, step: u32) -> Self {
+        self.with_stream(self.stream & 0xffff_ffff_0000_0000 | step as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_do_not_disturb_each_other() {
+        let full = Key::new(7).layer(u16::MAX).sample(u16::MAX).step(u32::MAX);
+        assert_eq!(full.stream, u64::MAX);
+        assert_eq!(full.layer(0).stream, 0x0000_ffff_ffff_ffff);
+        assert_eq!(full.sample(0).stream, 0xffff_0000_ffff_ffff);
+        assert_eq!(full.step(0).stream, 0xffff_ffff_0000_0000);
+        assert_eq!(Key::new(7).step(1).layer(2).sample(3).stream, 0x0002_0003_0000_0001);
+    }
+}

@@ -1,0 +1,14 @@
+//! The CPU reference: what every kernel must return, bit for bit. Written to be read, not to be fast, and without
+//! wgpu, so that it compiles alone (`default-features = false`).
+//!
+//! One file an operation, with the name that the shader of the same operation has.
+
+mod dropout;
+mod keep_rule;
+mod philox4x32;
+mod threefry4x32;
+
+pub use dropout::{backward, forward, keep_mask};
+pub use keep_rule::{KEEP_DOMAIN, keeps, random_block, uniform};
+pub use philox4x32::{philox4x32, philox4x32_10};
+pub use threefry4x32::{threefry4x32, threefry4x32_20};
