@@ -1,0 +1,11 @@
+// Access: input and output are different buffers.
+@group(0) @binding(0) var<storage, read> input: array<Unit>;
+@group(0) @binding(1) var<storage, read_write> output: array<Unit>;
+
+fn load(i: u32) -> Unit {
+    return input[i];
+}
+
+fn store(i: u32, x: Unit) {
+    output[i] = x;
+}

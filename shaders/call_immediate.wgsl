@@ -1,0 +1,2 @@
+// Parameters as immediates: they lie in the command itself.
+var<immediate> call: Call;

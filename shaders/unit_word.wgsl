@@ -1,0 +1,2 @@
+// Memory is accessed a word at a time.
+alias Unit = u32;

@@ -1,0 +1,199 @@
+use std::sync::{Arc, OnceLock};
+
+use super::{
+    call::{CALL_BYTES, Slots},
+    device_errors::scoped,
+    pipelines::{Access, Decision, Extent, Kernel, Operation, Pipelines},
+    requirements::requirements,
+};
+use crate::{Error, Generator};
+
+/// A device with the library's pipelines. Costly to make, cheap to clone and to use from several threads.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) pipelines: Pipelines,
+    /// None where parameters travel as immediates.
+    pub(super) slots: Option<Slots>,
+    pub(super) limits: wgpu::Limits,
+    /// Set when the device is lost. Only a device of the library's own is watched.
+    lost: Arc<OnceLock<String>>,
+}
+
+/// Choices that change the speed and never a result. The defaults are good.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Invocations of a workgroup, 1 to 256.
+    pub workgroup_size: u32,
+    /// Whether to pass parameters as immediates where the device has them.
+    pub immediates: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { workgroup_size: 64, immediates: true }
+    }
+}
+
+impl Context {
+    /// Opens a device on the adapter that wgpu thinks best.
+    ///
+    /// The environment variables of wgpu are heeded: `WGPU_BACKEND=vulkan`, for example.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] when there is none, and those of [`from_adapter`](Self::from_adapter).
+    pub async fn new() -> Result<Self, Error> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+        let wanted = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        let adapter = instance
+            .request_adapter(&wanted)
+            .await
+            .map_err(|error| Error::NoAdapter { remedy: ADAPTER_REMEDY, reason: error.to_string() })?;
+        Self::from_adapter(&adapter).await
+    }
+
+    /// [`new`](Self::new), waiting for it. Not in browsers.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn new_blocking() -> Result<Self, Error> {
+        pollster::block_on(Self::new())
+    }
+
+    /// Opens a device on this adapter, with its [`requirements`] and no more.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the adapter has no compute shaders or refuses the device.
+    pub async fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self, Error> {
+        let unsupported = |reason| Error::Unsupported { device: adapter.get_info().name, reason };
+        if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+            return Err(unsupported("it has no compute shaders; choose another adapter".into()));
+        }
+        let wanted = requirements(adapter);
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("wgpu-dropout"),
+                required_features: wanted.features,
+                required_limits: wanted.limits,
+                ..Default::default()
+            })
+            .await
+            .map_err(|error| unsupported(error.to_string()))?;
+        let context = Self::from_device(device, queue)?;
+        let lost = context.inner.lost.clone();
+        context.inner.device.set_device_lost_callback(move |reason, message| {
+            // The first loss is the one to report.
+            let _ = lost.set(format!("{message} ({reason:?})"));
+        });
+        Ok(context)
+    }
+
+    /// Uses your device. The library installs no lost-device or uncaptured-error handler on it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the device's limits leave no room for the kernels.
+    pub fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self, Error> {
+        Self::with_options(device, queue, Options::default())
+    }
+
+    /// [`from_device`](Self::from_device) with choices that change the speed and never a result.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the device's limits leave no room for the kernels.
+    pub fn with_options(device: wgpu::Device, queue: wgpu::Queue, options: Options) -> Result<Self, Error> {
+        let limits = device.limits();
+        let unsupported = |reason| Err(Error::Unsupported { device: device.adapter_info().name, reason });
+        let most = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x).min(256);
+        if !(1..=most).contains(&options.workgroup_size) {
+            return unsupported(format!(
+                "a workgroup size of {} is not within 1 to {most}; request a device with compute limits, or choose \
+                 another size in Options",
+                options.workgroup_size
+            ));
+        }
+        if limits.max_storage_buffers_per_shader_stage < 2 {
+            return unsupported(
+                "it binds fewer than 2 storage buffers; request max_storage_buffers_per_shader_stage".into(),
+            );
+        }
+        let immediates = options.immediates
+            && device.features().contains(wgpu::Features::IMMEDIATES)
+            && limits.max_immediate_size >= CALL_BYTES;
+        let (slots, pipelines) = scoped(&device, "bind group layouts", || {
+            let slots = (!immediates).then(|| Slots::new(&device));
+            let pipelines = Pipelines::new(&device, slots.as_ref().map(Slots::layout), options.workgroup_size);
+            (slots, pipelines)
+        })?;
+        Ok(Self { inner: Arc::new(Inner { device, queue, pipelines, slots, limits, lost: Arc::default() }) })
+    }
+
+    /// Builds the pipelines of a generator now instead of at the first call that needs them.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device refuses a pipeline, [`Error::DeviceLost`].
+    pub fn warm_up(&self, generator: Generator) -> Result<(), Error> {
+        self.check_device()?;
+        for aligned in [true, false] {
+            let decision = Decision::Random { generator, aligned };
+            self.inner.pipelines.get(&self.inner.device, Kernel::KeepMask { decision })?;
+            for access in [Access::Separate, Access::Shared] {
+                for extent in [Extent::Body, Extent::Edge] {
+                    let kernel = Kernel::Dropout { decision, operation: Operation::Inverted, access, extent };
+                    self.inner.pipelines.get(&self.inner.device, kernel)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.inner.device
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.inner.queue
+    }
+
+    /// The adapter's name, backend and driver.
+    pub fn adapter_info(&self) -> wgpu::AdapterInfo {
+        self.inner.device.adapter_info()
+    }
+
+    /// Whether parameters travel as immediates, the cheapest way for small calls.
+    pub fn uses_immediates(&self) -> bool {
+        self.inner.slots.is_none()
+    }
+
+    /// An error when the library's own device is known to be lost.
+    pub(super) fn check_device(&self) -> Result<(), Error> {
+        match self.inner.lost.get() {
+            Some(message) => Err(Error::DeviceLost { message: message.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+const ADAPTER_REMEDY: &str = if cfg!(target_os = "linux") {
+    "install a Vulkan driver, or Mesa's software one: 'apt-get install mesa-vulkan-drivers' (Debian, Ubuntu), \
+     'dnf install mesa-vulkan-drivers' (Fedora), 'pacman -S vulkan-swrast' (Arch)"
+} else if cfg!(target_os = "macos") {
+    "Metal needs macOS on hardware or a virtual machine with a GPU"
+} else if cfg!(windows) {
+    "update the graphics driver; WARP, the software adapter, comes with Windows 10 and later"
+} else if cfg!(target_arch = "wasm32") {
+    "use a browser with WebGPU over https or localhost"
+} else {
+    "install a graphics driver with Vulkan, Metal, DirectX 12 or OpenGL ES 3.1"
+};

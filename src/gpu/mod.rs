@@ -1,0 +1,21 @@
+//! The host layer: which pipeline, which parameters, which dispatch. From the outside in:
+//! [`slices`] → [`submit`] → [`record`] → [`pipelines`] and [`call`].
+
+mod bind;
+mod call;
+mod context;
+mod device_errors;
+mod pipelines;
+mod random_blocks;
+mod range;
+mod record;
+mod requirements;
+mod slices;
+mod submit;
+
+pub use bind::{Bound, BoundMask};
+pub use context::{Context, Options};
+pub use random_blocks::BlockCounter;
+pub use range::BufferRange;
+pub use record::Record;
+pub use requirements::{Requirements, requirements};

@@ -1,0 +1,242 @@
+//! Which shader a call runs. A kernel is put together from fragments that answer separate questions:
+//! which bit governs an element (decision), what happens to a kept and a dropped one (operation), and where the
+//! elements lie (access). Each pipeline is built on first use and kept.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use super::{call::CALL_BYTES, device_errors::scoped};
+use crate::{Error, Generator, wgsl};
+
+/// Elements that one invocation decides and moves: `RUN` of shaders/call.wgsl.
+pub(crate) const RUN: u64 = 32;
+
+/// Which bit governs an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Decision {
+    /// Everything is kept.
+    All,
+    /// The keep rule; `aligned` when the start is a multiple of 8.
+    Random { generator: Generator, aligned: bool },
+}
+
+/// What happens to a kept and a dropped element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Operation {
+    Inverted,
+    Identity,
+}
+
+/// Where the elements lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Access {
+    /// Input and output in two buffers.
+    Separate,
+    /// Both in one buffer: in place, or two ranges of it.
+    Shared,
+}
+
+/// How much of the data a dispatch covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Extent {
+    /// Whole workgroups, four words at a time, without bounds checks.
+    Body,
+    /// Anything, a word at a time.
+    Edge,
+}
+
+/// One compute pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kernel {
+    Dropout { decision: Decision, operation: Operation, access: Access, extent: Extent },
+    KeepMask { decision: Decision },
+    RandomBlocks { generator: Generator },
+}
+
+impl Kernel {
+    /// The WGSL text, from fragments.
+    pub(crate) fn source(self, immediates: bool) -> String {
+        let decision = match self {
+            Self::Dropout { decision, .. } | Self::KeepMask { decision } => decision,
+            Self::RandomBlocks { generator } => {
+                return [wgsl::generator(generator), include_str!("../../shaders/random_blocks.wgsl")].join("\n");
+            }
+        };
+        let generator = match decision {
+            Decision::Random { generator, .. } => generator,
+            // Not called then, but the parameters hold the keep rule's struct.
+            Decision::All => Generator::default(),
+        };
+        let mut parts = vec![wgsl::generator(generator), wgsl::KEEP_RULE, include_str!("../../shaders/call.wgsl")];
+        parts.push(match immediates {
+            true => include_str!("../../shaders/call_immediate.wgsl"),
+            false => include_str!("../../shaders/call_uniform.wgsl"),
+        });
+        parts.push(match decision {
+            Decision::All => include_str!("../../shaders/decide_all.wgsl"),
+            Decision::Random { .. } => include_str!("../../shaders/decide_random.wgsl"),
+        });
+        match self {
+            Self::Dropout { operation, access, extent, .. } => {
+                parts.push(match operation {
+                    Operation::Inverted => include_str!("../../shaders/operation_inverted.wgsl"),
+                    Operation::Identity => include_str!("../../shaders/operation_identity.wgsl"),
+                });
+                parts.push(match extent {
+                    Extent::Body => include_str!("../../shaders/unit_quad.wgsl"),
+                    Extent::Edge => include_str!("../../shaders/unit_word.wgsl"),
+                });
+                parts.push(match access {
+                    Access::Separate => include_str!("../../shaders/access_separate.wgsl"),
+                    Access::Shared => include_str!("../../shaders/access_shared.wgsl"),
+                });
+                parts.push(match extent {
+                    Extent::Body => include_str!("../../shaders/dropout_body.wgsl"),
+                    Extent::Edge => include_str!("../../shaders/dropout_edge.wgsl"),
+                });
+            }
+            Self::KeepMask { .. } => parts.push(include_str!("../../shaders/keep_mask.wgsl")),
+            Self::RandomBlocks { .. } => unreachable!("returned above"),
+        }
+        parts.join("\n")
+    }
+
+    /// What group 0 holds.
+    fn access(self) -> Access {
+        match self {
+            Self::Dropout { access, .. } => access,
+            Self::KeepMask { .. } => Access::Shared,
+            Self::RandomBlocks { .. } => Access::Separate,
+        }
+    }
+
+    /// Whether the kernel has the parameters of a dispatch.
+    fn has_call(self) -> bool {
+        !matches!(self, Self::RandomBlocks { .. })
+    }
+
+    /// The values of the shader's overrides.
+    fn constants(self, workgroup_size: u32) -> Vec<(&'static str, f64)> {
+        match self {
+            Self::Dropout { decision, .. } | Self::KeepMask { decision } => {
+                let aligned = matches!(decision, Decision::Random { aligned: true, .. });
+                vec![
+                    ("WORKGROUP_SIZE", f64::from(workgroup_size)),
+                    ("START_IS_ALIGNED", if aligned { 1.0 } else { 0.0 }),
+                ]
+            }
+            Self::RandomBlocks { .. } => vec![],
+        }
+    }
+
+    /// Every kernel there is, for tests that look at all of them.
+    #[cfg(test)]
+    pub(crate) fn all() -> Vec<Self> {
+        let mut decisions = vec![Decision::All];
+        for generator in Generator::ALL {
+            decisions.extend([true, false].map(|aligned| Decision::Random { generator, aligned }));
+        }
+        let mut kernels: Vec<_> = Generator::ALL.map(|generator| Self::RandomBlocks { generator }).into();
+        for decision in decisions {
+            kernels.push(Self::KeepMask { decision });
+            for operation in [Operation::Inverted, Operation::Identity] {
+                for access in [Access::Separate, Access::Shared] {
+                    for extent in [Extent::Body, Extent::Edge] {
+                        kernels.push(Self::Dropout { decision, operation, access, extent });
+                    }
+                }
+            }
+        }
+        kernels
+    }
+}
+
+/// The layouts of the buffers in group 0, and the pipelines built so far.
+#[derive(Debug)]
+pub(crate) struct Pipelines {
+    separate: wgpu::BindGroupLayout,
+    shared: wgpu::BindGroupLayout,
+    parameters: Option<wgpu::BindGroupLayout>,
+    workgroup_size: u32,
+    built: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
+}
+
+impl Pipelines {
+    /// `parameters` is the layout of the uniform slots, or none for immediates.
+    pub(crate) fn new(device: &wgpu::Device, parameters: Option<&wgpu::BindGroupLayout>, workgroup_size: u32) -> Self {
+        let storage = |binding, read_only| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Storage { read_only },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        };
+        let layout = |label, entries: &[_]| {
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries })
+        };
+        Self {
+            separate: layout("wgpu-dropout input, output", &[storage(0, true), storage(1, false)]),
+            shared: layout("wgpu-dropout data", &[storage(0, false)]),
+            parameters: parameters.cloned(),
+            workgroup_size,
+            built: Mutex::default(),
+        }
+    }
+
+    /// The layout of group 0.
+    pub(crate) fn buffers_layout(&self, access: Access) -> &wgpu::BindGroupLayout {
+        match access {
+            Access::Separate => &self.separate,
+            Access::Shared => &self.shared,
+        }
+    }
+
+    /// The elements of one workgroup.
+    pub(crate) fn workgroup_elements(&self) -> u64 {
+        u64::from(self.workgroup_size) * RUN
+    }
+
+    /// The pipeline of a kernel, built when it is first asked for.
+    pub(crate) fn get(&self, device: &wgpu::Device, kernel: Kernel) -> Result<wgpu::ComputePipeline, Error> {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = built.get(&kernel) {
+            return Ok(pipeline.clone());
+        }
+        let pipeline = scoped(device, "compute pipeline", || self.build(device, kernel))?;
+        built.insert(kernel, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn build(&self, device: &wgpu::Device, kernel: Kernel) -> wgpu::ComputePipeline {
+        let label = format!("wgpu-dropout {kernel:?}");
+        let buffers = Some(self.buffers_layout(kernel.access()));
+        let parameters = self.parameters.as_ref().filter(|_| kernel.has_call());
+        let groups = if parameters.is_some() { 2 } else { 1 };
+        let immediates = self.parameters.is_none() && kernel.has_call();
+        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(&label),
+            bind_group_layouts: &[buffers, parameters][..groups],
+            immediate_size: if immediates { CALL_BYTES } else { 0 },
+        });
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(&label),
+            source: wgpu::ShaderSource::Wgsl(kernel.source(immediates).into()),
+        });
+        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&label),
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &kernel.constants(self.workgroup_size),
+                ..Default::default()
+            },
+            cache: None,
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! The recording tier: appends commands to what the caller records; never submits, waits or maps.
+
+use super::{context::Context, range::BufferRange};
+use crate::{Error, Mask};
+
+/// What commands can be appended to: your `wgpu::CommandEncoder`, or a `wgpu::ComputePass` that several operations
+/// share. Implemented for these two.
+pub trait Record: sealed::Sealed {
+    /// Runs `record` in a compute pass.
+    #[doc(hidden)]
+    fn in_compute_pass(&mut self, record: &mut dyn FnMut(&mut wgpu::ComputePass<'_>));
+}
+
+impl Record for wgpu::CommandEncoder {
+    fn in_compute_pass(&mut self, record: &mut dyn FnMut(&mut wgpu::ComputePass<'_>)) {
+        let descriptor = wgpu::ComputePassDescriptor { label: Some("wgpu-dropout"), timestamp_writes: None };
+        record(&mut self.begin_compute_pass(&descriptor));
+    }
+}
+
+impl Record for wgpu::ComputePass<'_> {
+    fn in_compute_pass(&mut self, record: &mut dyn FnMut(&mut wgpu::ComputePass<'_>)) {
+        record(self);
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for wgpu::CommandEncoder {}
+    impl Sealed for wgpu::ComputePass<'_> {}
+}
+
+impl Context {
+    /// Appends `y = keep ? x·scale : +0` to an encoder or a compute pass. For many calls on the same buffers,
+    /// [`bind`](Self::bind) them once.
+    ///
+    /// # Errors
+    /// Those of [`bind`](Self::bind) and [`Bound::record_forward`](crate::Bound::record_forward). Nothing is appended
+    /// then.
+    pub fn record_forward<'a>(
+        &self,
+        recorder: &mut impl Record,
+        mask: &Mask,
+        input: impl Into<BufferRange<'a>>,
+        output: impl Into<BufferRange<'a>>,
+    ) -> Result<(), Error> {
+        self.bind(input, output)?.record_forward(recorder, mask)
+    }
+
+    /// Appends `dx = keep ? dy·scale : +0`, with the mask regenerated from the key.
+    ///
+    /// # Errors
+    /// As [`record_forward`](Self::record_forward).
+    pub fn record_backward<'a>(
+        &self,
+        recorder: &mut impl Record,
+        mask: &Mask,
+        output_gradient: impl Into<BufferRange<'a>>,
+        input_gradient: impl Into<BufferRange<'a>>,
+    ) -> Result<(), Error> {
+        self.bind(output_gradient, input_gradient)?.record_backward(recorder, mask)
+    }
+
+    /// Appends the packed keep mask of `length` elements, 4·⌈length/32⌉ bytes.
+    ///
+    /// # Errors
+    /// As [`record_forward`](Self::record_forward).
+    pub fn record_keep_mask<'a>(
+        &self,
+        recorder: &mut impl Record,
+        mask: &Mask,
+        output: impl Into<BufferRange<'a>>,
+        length: u64,
+    ) -> Result<(), Error> {
+        self.bind_mask(output, length)?.record_keep_mask(recorder, mask)
+    }
+}

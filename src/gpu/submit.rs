@@ -1,0 +1,58 @@
+//! The buffer tier: records and submits; never waits or reads back.
+
+use super::{context::Context, device_errors::scoped, range::BufferRange};
+use crate::{Error, Mask};
+
+impl Context {
+    /// Submits `y = keep ? x·scale : +0` on f32 buffer ranges. The same range for both means in place.
+    ///
+    /// # Errors
+    /// Those of [`record_forward`](Self::record_forward), and what the device says of the submission.
+    pub fn submit_forward<'a>(
+        &self,
+        mask: &Mask,
+        input: impl Into<BufferRange<'a>>,
+        output: impl Into<BufferRange<'a>>,
+    ) -> Result<wgpu::SubmissionIndex, Error> {
+        self.submit(|encoder| self.record_forward(encoder, mask, input, output))
+    }
+
+    /// Submits `dx = keep ? dy·scale : +0`, with the mask regenerated from the key.
+    ///
+    /// # Errors
+    /// As [`submit_forward`](Self::submit_forward).
+    pub fn submit_backward<'a>(
+        &self,
+        mask: &Mask,
+        output_gradient: impl Into<BufferRange<'a>>,
+        input_gradient: impl Into<BufferRange<'a>>,
+    ) -> Result<wgpu::SubmissionIndex, Error> {
+        self.submit(|encoder| self.record_backward(encoder, mask, output_gradient, input_gradient))
+    }
+
+    /// Submits the packed keep mask of `length` elements, 4·⌈length/32⌉ bytes.
+    ///
+    /// # Errors
+    /// As [`submit_forward`](Self::submit_forward).
+    pub fn submit_keep_mask<'a>(
+        &self,
+        mask: &Mask,
+        output: impl Into<BufferRange<'a>>,
+        length: u64,
+    ) -> Result<wgpu::SubmissionIndex, Error> {
+        self.submit(|encoder| self.record_keep_mask(encoder, mask, output, length))
+    }
+
+    pub(super) fn submit(
+        &self,
+        record: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<(), Error>,
+    ) -> Result<wgpu::SubmissionIndex, Error> {
+        self.check_device()?;
+        let descriptor = wgpu::CommandEncoderDescriptor { label: Some("wgpu-dropout") };
+        scoped(&self.inner.device, "submission", || {
+            let mut encoder = self.inner.device.create_command_encoder(&descriptor);
+            record(&mut encoder)?;
+            Ok(self.inner.queue.submit([encoder.finish()]))
+        })?
+    }
+}
