@@ -22,8 +22,9 @@ pub(super) struct Inner {
     /// None where parameters travel as immediates.
     pub(super) slots: Option<Slots>,
     pub(super) limits: wgpu::Limits,
-    /// Set when the device is lost. Only a device of the library's own is watched.
-    lost: Arc<OnceLock<String>>,
+    /// Set when the device is lost. Only a device of the library's own is watched: there is one callback, and on a
+    /// caller's device it is the caller's.
+    lost: Option<Arc<OnceLock<String>>>,
 }
 
 /// Choices that change the speed and never a result. The defaults are good.
@@ -89,13 +90,13 @@ impl Context {
             })
             .await
             .map_err(|error| unsupported(error.to_string()))?;
-        let context = Self::from_device(device, queue)?;
-        let lost = context.inner.lost.clone();
-        context.inner.device.set_device_lost_callback(move |reason, message| {
+        let lost = Arc::new(OnceLock::new());
+        let told = lost.clone();
+        device.set_device_lost_callback(move |reason, message| {
             // The first loss is the one to report.
-            let _ = lost.set(format!("{message} ({reason:?})"));
+            let _ = told.set(format!("{message} ({reason:?})"));
         });
-        Ok(context)
+        Self::assemble(device, queue, Options::default(), Some(lost))
     }
 
     /// Uses your device. The library installs no lost-device or uncaptured-error handler on it.
@@ -111,6 +112,15 @@ impl Context {
     /// # Errors
     /// [`Error::Unsupported`] when the device's limits leave no room for the kernels.
     pub fn with_options(device: wgpu::Device, queue: wgpu::Queue, options: Options) -> Result<Self, Error> {
+        Self::assemble(device, queue, options, None)
+    }
+
+    fn assemble(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        options: Options,
+        lost: Option<Arc<OnceLock<String>>>,
+    ) -> Result<Self, Error> {
         let limits = device.limits();
         let unsupported = |reason| Err(Error::Unsupported { device: device.adapter_info().name, reason });
         let most = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x).min(256);
@@ -134,7 +144,7 @@ impl Context {
             let pipelines = Pipelines::new(&device, slots.as_ref().map(Slots::layout), options.workgroup_size);
             (slots, pipelines)
         })?;
-        Ok(Self { inner: Arc::new(Inner { device, queue, pipelines, slots, limits, lost: Arc::default() }) })
+        Ok(Self { inner: Arc::new(Inner { device, queue, pipelines, slots, limits, lost }) })
     }
 
     /// Builds the pipelines of a generator now instead of at the first call that needs them.
@@ -176,9 +186,12 @@ impl Context {
         self.inner.slots.is_none()
     }
 
-    /// An error when the library's own device is known to be lost.
+    /// An error when the library's own device is lost.
     pub(super) fn check_device(&self) -> Result<(), Error> {
-        match self.inner.lost.get() {
+        let Some(lost) = &self.inner.lost else { return Ok(()) };
+        // wgpu tells of a loss only when it is polled, which costs about a tenth of recording a call.
+        let _ = self.inner.device.poll(wgpu::PollType::Poll);
+        match lost.get() {
             Some(message) => Err(Error::DeviceLost { message: message.clone() }),
             None => Ok(()),
         }

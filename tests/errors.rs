@@ -1,0 +1,232 @@
+//! Each error is reached, names the values and the remedy, and does not panic.
+
+mod adapters;
+
+use adapters::{buffer, context_with, device, subjects};
+use wgpu_dropout::{BufferRange, Context, Dropout, Error, Generator, Key, Mask, Options, wgpu};
+
+fn mask() -> Mask {
+    Dropout::new(0.5).unwrap().mask(Key::new(1))
+}
+
+/// Asserts the variant, and that the message holds each of these words.
+macro_rules! assert_error {
+    ($result:expr, $pattern:pat, $($word:expr),+) => {
+        match $result {
+            Err(error @ $pattern) => {
+                let message = error.to_string();
+                $(assert!(message.contains($word), "'{}' is missing in: {message}", $word);)+
+            }
+            other => panic!("expected {}, got {other:?}", stringify!($pattern)),
+        }
+    };
+}
+
+#[test]
+fn probability() {
+    for p in [-0.1, 1.000_001, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -5e-324] {
+        assert_error!(Dropout::new(p), Error::Probability { .. }, &p.to_string(), "from 0 to 1");
+    }
+}
+
+#[test]
+fn index_range() {
+    let context = &subjects()[0].context;
+    for (generator, start, length, ok) in [
+        (Generator::Threefry, u64::MAX, 1, true),
+        (Generator::Threefry, u64::MAX, 2, false),
+        (Generator::Philox, (1 << 59) - 4, 4, true),
+        (Generator::Philox, (1 << 59) - 4, 5, false),
+        (Generator::Philox, u64::MAX, 1, false),
+    ] {
+        let mask = Dropout::new(0.5).unwrap().with_generator(generator).mask(Key::new(1)).at(start);
+        let x = vec![1.0; length];
+        if ok {
+            context.forward_blocking(&mask, &x).unwrap();
+            wgpu_dropout::reference::forward(&mask, &x).unwrap();
+            continue;
+        }
+        let data = buffer(context, &vec![0; length]);
+        let (start, remedy) = (start.to_string(), "use a smaller start");
+        assert_error!(context.forward_blocking(&mask, &x), Error::IndexRange { .. }, &start, remedy);
+        assert_error!(context.keep_mask_blocking(&mask, length as u64), Error::IndexRange { .. }, &start, remedy);
+        assert_error!(context.submit_forward(&mask, &data, &data), Error::IndexRange { .. }, &start, remedy);
+        assert_error!(wgpu_dropout::reference::forward(&mask, &x), Error::IndexRange { .. }, &start, remedy);
+    }
+}
+
+#[test]
+fn ranges() {
+    let context = &subjects()[0].context;
+    let (a, b) = (buffer(context, &[0; 64]), buffer(context, &[0; 64]));
+    let range = |buffer, offset, size| BufferRange::new(buffer, offset, size);
+    let forward = |input, output| context.submit_forward(&mask(), input, output);
+
+    assert_error!(forward(range(&a, 0, 64), range(&b, 0, 60)), Error::Length { .. }, "64", "60", "same length");
+    assert_error!(forward(range(&a, 0, 62), range(&b, 0, 62)), Error::Size { .. }, "input", "62", "multiple of 4");
+    assert_error!(forward(range(&a, 2, 64), range(&b, 0, 64)), Error::Alignment { .. }, "input", "2", "multiple of 4");
+    assert_error!(
+        forward(range(&a, 0, 128), range(&b, 132, 128)),
+        Error::OutOfBounds { role: "output", .. },
+        "132",
+        "128",
+        "256",
+        "shorten"
+    );
+    assert_error!(forward(range(&a, u64::MAX - 3, 8), range(&b, 0, 8)), Error::OutOfBounds { .. }, "input");
+    assert_error!(
+        forward(range(&a, 0, 128), range(&a, 124, 128)),
+        Error::Overlap { .. },
+        "0..128",
+        "124..252",
+        "in place"
+    );
+    forward(range(&a, 0, 128), range(&a, 128, 128)).unwrap();
+    forward(range(&a, 0, 0), range(&a, 256, 0)).unwrap();
+
+    let keep_mask = |range, length| context.submit_keep_mask(&mask(), range, length);
+    assert_error!(keep_mask(range(&a, 0, 8), 65), Error::Size { role: "mask", .. }, "8", "length/32");
+    assert_error!(keep_mask(range(&a, 0, 12), 64), Error::Size { role: "mask", .. }, "12");
+    assert_error!(keep_mask(range(&a, 256, 4), 32), Error::OutOfBounds { role: "mask", .. }, "256");
+    keep_mask(range(&a, 252, 4), 1).unwrap();
+}
+
+#[test]
+fn usage() {
+    let context = &subjects()[0].context;
+    let (good, bad) = (
+        buffer(context, &[0; 4]),
+        context.device().create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 16,
+            usage: wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        }),
+    );
+    assert_error!(context.submit_forward(&mask(), &bad, &good), Error::Usage { role: "input", .. }, "STORAGE");
+    assert_error!(context.submit_forward(&mask(), &good, &bad), Error::Usage { role: "output", .. }, "STORAGE");
+}
+
+#[test]
+fn too_large() {
+    for subject in subjects() {
+        let (device, queue) = device(subject, |descriptor| {
+            descriptor.required_limits.max_storage_buffer_binding_size = 1 << 16;
+            descriptor.required_limits.max_buffer_size = 1 << 18;
+        });
+        let context = Context::from_device(device, queue).unwrap();
+        let data = buffer(&context, &vec![0; 1 << 15]);
+        let expected = (Error::TooLarge { bytes: 1 << 17, limit: 1 << 16, what: "" }).to_string();
+        assert!(expected.contains("131072") && expected.contains("65536"));
+        assert_error!(
+            context.submit_forward(&mask(), &data, &data),
+            Error::TooLarge { .. },
+            "131072",
+            "65536",
+            "split"
+        );
+        assert_error!(
+            context.forward_blocking(&mask(), &vec![0.0; (1 << 16) + 1]),
+            Error::TooLarge { .. },
+            "max_buffer_size",
+            "split"
+        );
+        // One binding of just the limit works.
+        context
+            .submit_forward(&mask(), BufferRange::new(&data, 0, 1 << 16), BufferRange::new(&data, 0, 1 << 16))
+            .unwrap();
+    }
+}
+
+#[test]
+fn destroyed_and_foreign_buffers() {
+    for subject in subjects() {
+        let (context, other) = (&subject.context, context_with(subject, Options::default()));
+        let good = buffer(context, &[0; 16]);
+        let destroyed = buffer(context, &[0; 16]);
+        destroyed.destroy();
+        let foreign = buffer(&other, &[0; 16]);
+        let mut encoder = context.device().create_command_encoder(&Default::default());
+        for bad in [&destroyed, &foreign] {
+            assert_error!(context.record_forward(&mut encoder, &mask(), bad, &good), Error::Device { .. }, "buffers");
+            assert_error!(context.record_forward(&mut encoder, &mask(), &good, bad), Error::Device { .. }, "buffers");
+            assert_error!(context.record_forward(&mut encoder, &mask(), bad, bad), Error::Device { .. }, "buffers");
+            assert_error!(context.submit_keep_mask(&mask(), bad, 512), Error::Device { .. }, "buffers");
+        }
+        // A buffer that is destroyed after it was bound: the submission fails, with an error.
+        let bound_then_destroyed = buffer(context, &[0; 16]);
+        let bound = context.bind(&bound_then_destroyed, &bound_then_destroyed).unwrap();
+        bound_then_destroyed.destroy();
+        let _ = bound.record_forward(&mut encoder, &mask());
+    }
+}
+
+#[test]
+fn unsupported() {
+    for subject in subjects() {
+        for workgroup_size in [0, 257, u32::MAX] {
+            let (device, queue) = device(subject, |_| {});
+            let context = Context::with_options(device, queue, Options { workgroup_size, immediates: true });
+            assert_error!(context, Error::Unsupported { .. }, &workgroup_size.to_string(), "Options");
+        }
+        let (device, queue) = device(subject, |descriptor| {
+            descriptor.required_limits = wgpu::Limits::downlevel_webgl2_defaults();
+            descriptor.required_features = wgpu::Features::empty();
+        });
+        assert_error!(Context::from_device(device, queue), Error::Unsupported { .. }, "request");
+    }
+}
+
+/// In a process of its own, because wgpu reads the environment: natively there is no WebGPU backend.
+#[test]
+fn no_adapter() {
+    if std::env::var_os("WGPU_DROPOUT_CHILD").is_some() {
+        let remedy = match std::env::consts::OS {
+            "linux" => "mesa-vulkan-drivers",
+            "macos" => "Metal",
+            _ => "driver",
+        };
+        assert_error!(Context::new_blocking(), Error::NoAdapter { .. }, remedy);
+        return;
+    }
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["no_adapter", "--exact"])
+        .env("WGPU_DROPOUT_CHILD", "1")
+        .env("WGPU_BACKEND", "webgpu")
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// In a process of its own with a limited address space: lavapipe answers, where without a limit the kernel might kill.
+#[cfg(target_os = "linux")]
+#[test]
+fn out_of_memory() {
+    const PIECE: usize = 64 << 20;
+    if std::env::var_os("WGPU_DROPOUT_CHILD").is_some() {
+        let vulkan = subjects().iter().find(|subject| subject.name.contains("Vulkan")).unwrap();
+        let context = &vulkan.context;
+        let x = vec![1.0; PIECE / 4];
+        let mut hoard: Vec<Vec<u8>> = vec![];
+        loop {
+            let mut piece = vec![];
+            if piece.try_reserve_exact(PIECE / 2).is_err() {
+                break;
+            }
+            hoard.push(piece);
+            assert!(hoard.len() < 200, "the limit was never reached");
+        }
+        let result = context.forward_blocking(&mask(), &x);
+        assert!(matches!(result, Err(Error::OutOfMemory { .. })), "{:?}", result.map(drop));
+        drop(hoard);
+        // The device lives on.
+        context.forward_blocking(&mask(), &x).unwrap();
+        return;
+    }
+    let program = std::env::current_exe().unwrap();
+    let status = std::process::Command::new("sh")
+        .args(["-c", "ulimit -v 4000000; exec \"$0\" out_of_memory --exact"])
+        .arg(program)
+        .env("WGPU_DROPOUT_CHILD", "1")
+        .status();
+    assert!(status.unwrap().success());
+}
