@@ -1,6 +1,47 @@
-//! lib docs
+//! GPU dropout on wgpu: one mask on every device, no mask memory, exact probabilities.
+//!
+//! Whether an element is kept is decided by (generator, seed, stream, index, p) alone — not by the vendor, driver,
+//! workgroup size, chunking or shard — so the same key gives the same mask on Vulkan, Metal, DirectX 12, OpenGL, in
+//! browsers and on the CPU, bit for bit. Backward computes the mask again, so nothing is stored.
+//!
+//! ```no_run
+//! use wgpu_dropout::{Context, Dropout, Key};
+//!
+//! # fn main() -> Result<(), wgpu_dropout::Error> {
+//! let context = Context::new_blocking()?;         // costly, once
+//! let dropout = Dropout::new(0.1)?;               // p is the drop probability
+//! let mask = dropout.mask(Key::new(42).layer(3).step(1000));
+//!
+//! let y = context.forward_blocking(&mask, &[1.0; 4096])?;
+//! let dx = context.backward_blocking(&mask, &[1.0; 4096])?; // the same mask again
+//! assert_eq!(y, wgpu_dropout::reference::forward(&mask, &[1.0; 4096])?);
+//! # Ok(()) }
+//! ```
+//!
+//! # Finding your way
+//!
+//! A call answers three questions, in the types as in the shaders:
+//! - *which element is kept?* — a [`Mask`], made by [`Dropout::mask`] from a [`Key`]; the rule is
+//!   [`reference::keeps`] on the CPU, `shaders/keep_rule.wgsl` on the GPU, and `docs/keep-rule.md` in words;
+//! - *what happens to it?* — the operation: forward and backward scale what is kept and write +0 for the rest;
+//! - *where does it lie?* — slices, or [`BufferRange`]s of your buffers.
+//!
+//! Three tiers, each built on the one below:
+//!
+//! | tier | methods of [`Context`] | does |
+//! |---|---|---|
+//! | slices | [`forward`](Context::forward), [`backward`](Context::backward), [`keep_mask`](Context::keep_mask), `…_blocking` | uploads, runs, reads back |
+//! | buffers | [`submit_forward`](Context::submit_forward), … | records and submits; never waits |
+//! | recording | [`record_forward`](Context::record_forward), … | appends to your encoder or compute pass; never submits |
+//!
+//! For thousands of calls on the same buffers, [`Context::bind`] them once and record with many keys: [`Bound`].
+//! For your own fused kernels, [`wgsl`] has the keep rule as text.
+//!
+//! # Features
+//!
+//! `gpu` (default): everything that needs wgpu. Without it, keys, masks and the [`reference`](mod@reference) remain,
+//! with no dependency on wgpu. The crate re-exports [`wgpu`]; a new major version of wgpu is one of this crate.
 #![warn(missing_docs)]
-#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod dropout;
 mod error;
@@ -20,6 +61,6 @@ pub use key::Key;
 #[cfg(feature = "gpu")]
 pub use wgpu;
 
-/// The version of the keep rule: the published format that says which elements are kept. A change of a single bit
-/// of any mask would be a new version.
+/// The version of the keep rule: the published format that says which elements are kept. A change of a single bit of
+/// any mask would be a new version.
 pub const KEEP_RULE_VERSION: u32 = 1;

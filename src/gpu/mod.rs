@@ -5,6 +5,8 @@ mod bind;
 mod call;
 mod context;
 mod device_errors;
+#[cfg(test)]
+mod layout_tests;
 mod pipelines;
 mod random_blocks;
 mod range;

@@ -104,7 +104,7 @@ impl Kernel {
     }
 
     /// What group 0 holds.
-    fn access(self) -> Access {
+    pub(crate) fn access(self) -> Access {
         match self {
             Self::Dropout { access, .. } => access,
             Self::KeepMask { .. } => Access::Shared,
@@ -113,12 +113,12 @@ impl Kernel {
     }
 
     /// Whether the kernel has the parameters of a dispatch.
-    fn has_call(self) -> bool {
+    pub(crate) fn has_call(self) -> bool {
         !matches!(self, Self::RandomBlocks { .. })
     }
 
     /// The values of the shader's overrides.
-    fn constants(self, workgroup_size: u32) -> Vec<(&'static str, f64)> {
+    pub(crate) fn constants(self, workgroup_size: u32) -> Vec<(&'static str, f64)> {
         match self {
             Self::Dropout { decision, .. } | Self::KeepMask { decision } => {
                 let aligned = matches!(decision, Decision::Random { aligned: true, .. });

@@ -8,6 +8,9 @@ use super::{
 };
 use crate::{Error, Generator};
 
+/// Invocations of a workgroup of shaders/random_blocks.wgsl.
+pub(crate) const WORKGROUP_SIZE: u64 = 64;
+
 /// The counter and the key of one random block, as the keep rule names them. With Threefry the counter's words are
 /// `group`, `part`, `domain` and the key's are `seed`, `stream`; for Philox see docs/keep-rule.md.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
@@ -60,9 +63,10 @@ impl Context {
         }
         let inner = &self.inner;
         let bytes: &[u8] = bytemuck::cast_slice(counters);
-        let workgroups = counters.len().div_ceil(64) as u64;
+        let workgroups = (counters.len() as u64).div_ceil(WORKGROUP_SIZE);
         let most = u64::from(inner.limits.max_compute_workgroups_per_dimension);
-        let limit = inner.limits.max_storage_buffer_binding_size.min(most * 64 * size_of::<BlockCounter>() as u64);
+        let limit =
+            inner.limits.max_storage_buffer_binding_size.min(most * WORKGROUP_SIZE * size_of::<BlockCounter>() as u64);
         if bytes.len() as u64 > limit {
             return Err(Error::TooLarge { bytes: bytes.len() as u64, limit, what: "counters of one call" });
         }
