@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         module: &module,
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
-            // The mask starts at 0, a multiple of 8.
+            // The mask starts at 0, a multiple of 32.
             constants: &[("START_IS_ALIGNED", 1.0)],
             ..Default::default()
         },

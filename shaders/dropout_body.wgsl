@@ -1,10 +1,9 @@
 // Dropout, forward or backward, of whole workgroups of runs whose ranges are aligned to 16 bytes: nothing here checks
 // a bound. dropout_edge.wgsl does the rest.
 
-fn move_quad(element: u32, keep: u32) {
-    let x = load((call.input_offset + element) >> 2u);
+fn move_quad(from_quad: u32, to_quad: u32, keep: u32) {
     let kept = (vec4<u32>(keep) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>(0u);
-    store((call.output_offset + element) >> 2u, apply(x, kept));
+    store(to_quad, apply(load(from_quad), kept));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -14,13 +13,15 @@ fn main(
     @builtin(local_invocation_index) invocation: u32,
 ) {
     let element = first_element(workgroup, workgroups, invocation);
+    let from_quad = (call.input_offset + element) >> 2u;
+    let to_quad = (call.output_offset + element) >> 2u;
     let keep = decide(element);
-    move_quad(element, keep);
-    move_quad(element + 4u, keep >> 4u);
-    move_quad(element + 8u, keep >> 8u);
-    move_quad(element + 12u, keep >> 12u);
-    move_quad(element + 16u, keep >> 16u);
-    move_quad(element + 20u, keep >> 20u);
-    move_quad(element + 24u, keep >> 24u);
-    move_quad(element + 28u, keep >> 28u);
+    move_quad(from_quad, to_quad, keep);
+    move_quad(from_quad + 1u, to_quad + 1u, keep >> 4u);
+    move_quad(from_quad + 2u, to_quad + 2u, keep >> 8u);
+    move_quad(from_quad + 3u, to_quad + 3u, keep >> 12u);
+    move_quad(from_quad + 4u, to_quad + 4u, keep >> 16u);
+    move_quad(from_quad + 5u, to_quad + 5u, keep >> 20u);
+    move_quad(from_quad + 6u, to_quad + 6u, keep >> 24u);
+    move_quad(from_quad + 7u, to_quad + 7u, keep >> 28u);
 }

@@ -6,9 +6,9 @@
 //!   whose host twin is [`KeepRule`];
 //! - `fn keeps(rule: KeepRule, element: u32) -> bool`: whether the element at a local position is kept;
 //! - `fn keep_bits(rule: KeepRule, element: u32) -> u32`: the same for 32 elements at once, which costs hardly more
-//!   than one; `element` must be a multiple of 8;
+//!   than one; `element` must be a multiple of 32;
 //! - `override START_IS_ALIGNED: bool = false`: set it to true (1.0) in your pipeline when every start is a multiple
-//!   of 8, to save a fifth of the random numbers.
+//!   of 32, to save a fifth of the random numbers.
 //!
 //! `examples/fused_kernel.rs` is a complete program.
 

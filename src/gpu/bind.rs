@@ -212,7 +212,7 @@ impl BoundMask {
 
 impl Decision {
     fn of(mask: &Mask) -> Self {
-        Self::Random { generator: mask.generator(), aligned: mask.start().is_multiple_of(8) }
+        Self::Random { generator: mask.generator(), aligned: mask.start().is_multiple_of(RUN) }
     }
 }
 

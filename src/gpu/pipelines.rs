@@ -18,7 +18,7 @@ pub(crate) const RUN: u64 = 32;
 pub(crate) enum Decision {
     /// Everything is kept.
     All,
-    /// The keep rule; `aligned` when the start is a multiple of 8.
+    /// The keep rule; `aligned` when the start is a multiple of a run.
     Random { generator: Generator, aligned: bool },
 }
 
