@@ -68,7 +68,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     draw(&title, &digits, &results).save(Path::new(&picture)).map_err(|error| format!("{picture}: {error}"))?;
     println!("\npicture  {picture}");
     if report.failures > 0 {
-        return Err(format!("{} checks failed, marked FAILED above", report.failures).into());
+        return Err(format!("{} of the checks above FAILED", report.failures).into());
     }
     Ok(())
 }
@@ -141,7 +141,7 @@ impl Report {
         let mut differences = (0..length).filter(|&i| actual.get(i) != expected.get(i)).peekable();
         let first = differences.peek().map_or(String::new(), |&i| {
             let place = format!("digit {}, pixel {}", i / PIXELS, i % PIXELS);
-            format!("; first not at {place}: {:x?}, should be {:x?}", actual.get(i), expected.get(i))
+            format!("; first wrong: {place}, {:x?} and not {:x?}", actual.get(i), expected.get(i))
         });
         let count = differences.count();
         let finding = format!("{} of {} {what}{first}", grouped(length - count), grouped(length));
