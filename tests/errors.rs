@@ -1,4 +1,5 @@
 //! Each error is reached, names the values and the remedy, and does not panic.
+#![cfg(feature = "gpu")]
 
 mod adapters;
 

@@ -1,5 +1,6 @@
 //! What the host layer promises: parameters survive any order of submission, the caller's encoder, passes, scopes
 //! and handlers are left as they were, threads may share a context, a lost device is an error.
+#![cfg(feature = "gpu")]
 
 mod adapters;
 

@@ -1,5 +1,6 @@
 //! Every kernel against the reference, on every adapter: masks and values bit for bit, outputs poisoned first, and
 //! nothing written outside of the range.
+#![cfg(feature = "gpu")]
 
 mod adapters;
 

@@ -1,4 +1,5 @@
 //! The published known answers, computed by every adapter. The same files drive the CPU in `known_answers.rs`.
+#![cfg(feature = "gpu")]
 
 mod adapters;
 mod vectors;

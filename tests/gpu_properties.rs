@@ -1,4 +1,5 @@
 //! What must not change a result: repetition, workgroup size, how parameters travel, splits, in place.
+#![cfg(feature = "gpu")]
 
 mod adapters;
 

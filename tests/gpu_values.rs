@@ -1,5 +1,6 @@
 //! The value contract: what happens to NaN, infinities, zeros and subnormals, kept and dropped. WGSL leaves the
 //! handling of some of these to the device, so each exception is tested by its name.
+#![cfg(feature = "gpu")]
 
 mod adapters;
 
