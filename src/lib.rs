@@ -56,7 +56,9 @@ pub use dropout::{Dropout, Mask};
 pub use error::Error;
 pub use generator::Generator;
 #[cfg(feature = "gpu")]
-pub use gpu::{BlockCounter, Bound, BoundMask, BufferRange, Context, Options, Record, Requirements, requirements};
+pub use gpu::{
+    BlockCounter, Bound, BoundMask, BufferRange, Context, Layout, Options, Record, Requirements, requirements,
+};
 pub use key::Key;
 #[cfg(feature = "gpu")]
 pub use wgpu;

@@ -167,7 +167,7 @@ fn unsupported() {
     for subject in subjects() {
         for workgroup_size in [0, 257, u32::MAX] {
             let (device, queue) = device(subject, |_| {});
-            let context = Context::with_options(device, queue, Options { workgroup_size, immediates: true });
+            let context = Context::with_options(device, queue, Options { workgroup_size, ..Options::default() });
             assert_error!(context, Error::Unsupported { .. }, &workgroup_size.to_string(), "Options");
         }
         let (device, queue) = device(subject, |descriptor| {

@@ -4,8 +4,8 @@
 
 mod adapters;
 
-use adapters::{Subject, assert_words, bits, buffer, device, read, subjects};
-use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Mask, reference};
+use adapters::{Subject, assert_words, bits, buffer, context_with, device, read, subjects};
+use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Layout, Mask, Options, reference};
 
 const POISON: u32 = 0xdead_beef;
 /// Words of poison on each side of a range.
@@ -87,10 +87,14 @@ fn lengths_around_groups_and_runs() {
     }
 }
 
+/// Both layouts of a workgroup, on every adapter.
 #[test]
 fn lengths_around_workgroups() {
     for subject in subjects() {
-        check_lengths(&subject.context, subject, &[WORKGROUP - 1, WORKGROUP, WORKGROUP + 1, 2 * WORKGROUP + 33]);
+        for layout in [Layout::Neighbouring, Layout::Interleaved] {
+            let context = context_with(subject, Options { layout: Some(layout), ..Options::default() });
+            check_lengths(&context, subject, &[WORKGROUP - 1, WORKGROUP, WORKGROUP + 1, 2 * WORKGROUP + 33]);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 mod adapters;
 
 use adapters::{assert_words, bits, buffer, context_with, read, subjects};
-use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Options, reference};
+use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Layout, Options, reference};
 
 const LENGTH: usize = 20_011;
 
@@ -15,9 +15,11 @@ fn input() -> Vec<f32> {
 fn contexts() -> Vec<(String, Context)> {
     let mut contexts = vec![];
     for subject in subjects() {
-        for immediates in [true, false] {
-            for workgroup_size in [1, 32, 64, 96, 256] {
-                let options = Options { workgroup_size, immediates };
+        for layout in [Layout::Neighbouring, Layout::Interleaved] {
+            for (workgroup_size, immediates) in
+                [(1, true), (32, true), (64, true), (64, false), (96, true), (256, false)]
+            {
+                let options = Options { workgroup_size, immediates, layout: Some(layout) };
                 contexts.push((format!("{} {options:?}", subject.name), context_with(subject, options)));
             }
         }
@@ -26,7 +28,7 @@ fn contexts() -> Vec<(String, Context)> {
 }
 
 #[test]
-fn workgroup_size_and_parameter_path_do_not_matter() {
+fn workgroup_size_layout_and_parameter_path_do_not_matter() {
     let x = input();
     for generator in Generator::ALL {
         let mask = Dropout::new(0.3).unwrap().with_generator(generator).mask(Key::new(5)).at(77);

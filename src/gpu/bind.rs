@@ -161,7 +161,8 @@ impl Bound {
             _ => 0,
         };
         let mut dispatches = vec![];
-        for (extent, first, end) in [(Extent::Body, 0, body), (Extent::Edge, body, self.length)] {
+        let body_extent = Extent::Body(self.context.inner.layout);
+        for (extent, first, end) in [(body_extent, 0, body), (Extent::Edge, body, self.length)] {
             if first < end {
                 let kernel = Kernel::Dropout { decision, operation, access: self.access, extent };
                 self.context.plan(&mut dispatches, kernel, first..end, |first, length| Call {

@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 use super::{
     call::{CALL_BYTES, Slots},
     device_errors::scoped,
-    pipelines::{Access, Decision, Extent, Kernel, Operation, Pipelines},
+    pipelines::{Access, Decision, Extent, Kernel, Layout, Operation, Pipelines},
     requirements::requirements,
 };
 use crate::{Error, Generator};
@@ -22,6 +22,7 @@ pub(super) struct Inner {
     /// None where parameters travel as immediates.
     pub(super) slots: Option<Slots>,
     pub(super) limits: wgpu::Limits,
+    pub(super) layout: Layout,
     /// Set when the device is lost. Only a device of the library's own is watched: there is one callback, and on a
     /// caller's device it is the caller's.
     lost: Option<Arc<OnceLock<String>>>,
@@ -34,11 +35,16 @@ pub struct Options {
     pub workgroup_size: u32,
     /// Whether to pass parameters as immediates where the device has them.
     pub immediates: bool,
+    /// How a workgroup's elements are shared out; by default what suits the adapter.
+    pub layout: Option<Layout>,
 }
+
+/// What SwiftShader and WebGPU's default limits allow.
+pub(crate) const LARGEST_WORKGROUP: u32 = 256;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { workgroup_size: 64, immediates: true }
+        Self { workgroup_size: 64, immediates: true, layout: None }
     }
 }
 
@@ -123,7 +129,10 @@ impl Context {
     ) -> Result<Self, Error> {
         let limits = device.limits();
         let unsupported = |reason| Err(Error::Unsupported { device: device.adapter_info().name, reason });
-        let most = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x).min(256);
+        let most = limits
+            .max_compute_invocations_per_workgroup
+            .min(limits.max_compute_workgroup_size_x)
+            .min(LARGEST_WORKGROUP);
         if !(1..=most).contains(&options.workgroup_size) {
             return unsupported(format!(
                 "a workgroup size of {} is not within 1 to {most}; request a device with compute limits, or choose \
@@ -136,6 +145,10 @@ impl Context {
                 "it binds fewer than 2 storage buffers; request max_storage_buffers_per_shader_stage".into(),
             );
         }
+        let layout = options.layout.unwrap_or_else(|| match device.adapter_info().device_type {
+            wgpu::DeviceType::Cpu => Layout::Neighbouring,
+            _ => Layout::Interleaved,
+        });
         let immediates = options.immediates
             && device.features().contains(wgpu::Features::IMMEDIATES)
             && limits.max_immediate_size >= CALL_BYTES;
@@ -144,7 +157,7 @@ impl Context {
             let pipelines = Pipelines::new(&device, slots.as_ref().map(Slots::layout), options.workgroup_size);
             (slots, pipelines)
         })?;
-        Ok(Self { inner: Arc::new(Inner { device, queue, pipelines, slots, limits, lost }) })
+        Ok(Self { inner: Arc::new(Inner { device, queue, pipelines, slots, limits, layout, lost }) })
     }
 
     /// Builds the pipelines of a generator now instead of at the first call that needs them.
@@ -157,7 +170,7 @@ impl Context {
             let decision = Decision::Random { generator, aligned };
             self.inner.pipelines.get(&self.inner.device, Kernel::KeepMask { decision })?;
             for access in [Access::Separate, Access::Shared] {
-                for extent in [Extent::Body, Extent::Edge] {
+                for extent in [Extent::Body(self.inner.layout), Extent::Edge] {
                     let kernel = Kernel::Dropout { decision, operation: Operation::Inverted, access, extent };
                     self.inner.pipelines.get(&self.inner.device, kernel)?;
                 }

@@ -67,6 +67,23 @@ macro_rules! assert_layout {
     };
 }
 
+/// A workgroup shares one word of keep bits for each invocation.
+#[test]
+fn workgroup_memory_serves_the_largest_workgroup() {
+    let mut found = 0;
+    for (kernel, immediates) in kernels() {
+        let (module, _) = parse(&kernel.source(immediates));
+        for (_, variable) in module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup) {
+            let TypeInner::Array { size: naga::ArraySize::Constant(size), .. } = module.types[variable.ty].inner else {
+                panic!("{kernel:?}: no array of a fixed size")
+            };
+            assert_eq!(size.get(), super::context::LARGEST_WORKGROUP);
+            found += 1;
+        }
+    }
+    assert!(found > 0);
+}
+
 #[test]
 fn structs_have_the_hosts_layout() {
     use BlockCounter as Question;
@@ -103,6 +120,7 @@ fn bindings_are_the_hosts() {
                     assert_eq!((binding.group, binding.binding, immediates), (1, 0, false));
                 }
                 AddressSpace::Immediate => has_immediates = true,
+                AddressSpace::WorkGroup => {}
                 other => panic!("{kernel:?}: {other:?}"),
             }
         }

@@ -17,6 +17,7 @@ mod submit;
 
 pub use bind::{Bound, BoundMask};
 pub use context::{Context, Options};
+pub use pipelines::Layout;
 pub use random_blocks::BlockCounter;
 pub use range::BufferRange;
 pub use record::Record;

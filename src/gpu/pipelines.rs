@@ -42,9 +42,18 @@ pub(crate) enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Extent {
     /// Whole workgroups, four words at a time, without bounds checks.
-    Body,
+    Body(Layout),
     /// Anything, a word at a time.
     Edge,
+}
+
+/// How the elements of a workgroup are shared out among its invocations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// Each invocation moves 32 neighbouring elements: for devices that run on the CPU.
+    Neighbouring,
+    /// Neighbouring invocations move neighbouring elements: for GPUs.
+    Interleaved,
 }
 
 /// One compute pipeline.
@@ -85,7 +94,7 @@ impl Kernel {
                     Operation::Identity => include_str!("../../shaders/operation_identity.wgsl"),
                 });
                 parts.push(match extent {
-                    Extent::Body => include_str!("../../shaders/unit_quad.wgsl"),
+                    Extent::Body(_) => include_str!("../../shaders/unit_quad.wgsl"),
                     Extent::Edge => include_str!("../../shaders/unit_word.wgsl"),
                 });
                 parts.push(match access {
@@ -93,7 +102,8 @@ impl Kernel {
                     Access::Shared => include_str!("../../shaders/access_shared.wgsl"),
                 });
                 parts.push(match extent {
-                    Extent::Body => include_str!("../../shaders/dropout_body.wgsl"),
+                    Extent::Body(Layout::Neighbouring) => include_str!("../../shaders/dropout_body.wgsl"),
+                    Extent::Body(Layout::Interleaved) => include_str!("../../shaders/dropout_body_interleaved.wgsl"),
                     Extent::Edge => include_str!("../../shaders/dropout_edge.wgsl"),
                 });
             }
@@ -143,7 +153,8 @@ impl Kernel {
             kernels.push(Self::KeepMask { decision });
             for operation in [Operation::Inverted, Operation::Identity] {
                 for access in [Access::Separate, Access::Shared] {
-                    for extent in [Extent::Body, Extent::Edge] {
+                    for extent in [Extent::Body(Layout::Neighbouring), Extent::Body(Layout::Interleaved), Extent::Edge]
+                    {
                         kernels.push(Self::Dropout { decision, operation, access, extent });
                     }
                 }
@@ -234,7 +245,8 @@ impl Pipelines {
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &kernel.constants(self.workgroup_size),
-                ..Default::default()
+                // What is shared in a workgroup is written before it is read.
+                zero_initialize_workgroup_memory: false,
             },
             cache: None,
         })
