@@ -87,7 +87,7 @@ impl Dropout {
     }
 }
 
-/// One random mask over a whole logical tensor: which of its elements are kept. It is a value of 32 bytes and takes
+/// One random mask over a whole logical tensor: which of its elements are kept. It is a value of 40 bytes and takes
 /// no memory on the device, because every bit of it can be computed again from (generator, key, threshold, index).
 ///
 /// Made by [`Dropout::mask`]; every operation of the library takes one.

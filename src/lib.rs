@@ -66,3 +66,8 @@ pub use wgpu;
 /// The version of the keep rule: the published format that says which elements are kept. A change of a single bit of
 /// any mask would be a new version.
 pub const KEEP_RULE_VERSION: u32 = 1;
+
+/// Runs the README's example with the documentation tests.
+#[cfg(all(doctest, feature = "gpu"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
