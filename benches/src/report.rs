@@ -31,6 +31,13 @@ pub fn table(report: &Report) -> String {
             row.ratio_to_copy
         );
     }
+    if !report.calls.is_empty() {
+        let _ = writeln!(text, "\n| recording a call of 256 elements, 256 an encoder | µs a call | × bare dispatch |");
+        let _ = writeln!(text, "|---|---|---|");
+        for call in &report.calls {
+            let _ = writeln!(text, "| {} | {:.3} | {:.2} |", call.how, call.median_us, call.ratio_to_bare);
+        }
+    }
     text
 }
 

@@ -6,7 +6,7 @@ use wgpu_dropout::{
     wgpu::{self, util::DeviceExt},
 };
 
-use crate::{Clock, Error, Timer, Yardstick, YardstickKind};
+use crate::{CallCost, Clock, Error, Timer, Yardstick, YardstickKind};
 
 /// An operation that is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +85,16 @@ pub struct Sizes {
     pub rounds: usize,
 }
 
-impl Default for Sizes {
-    fn default() -> Self {
-        Self { elements: (10..=26).step_by(2).map(|power| 1 << power).collect(), rounds: 15 }
+impl Sizes {
+    /// 2¹⁰, 2¹², … 2²⁶ and 2²⁸ as far as they fit one binding of the device, and the largest that does.
+    pub fn that_fit(context: &Context, rounds: usize) -> Self {
+        let limits = context.device().limits();
+        let most = (limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) / 4).clamp(1 << 10, 1 << 28);
+        let mut elements: Vec<_> = (10..=28).step_by(2).map(|power| 1 << power).filter(|&n| n <= most).collect();
+        if !elements.contains(&(1 << most.ilog2())) {
+            elements.push(1 << most.ilog2());
+        }
+        Self { elements, rounds }
     }
 }
 
@@ -111,6 +118,8 @@ pub struct Report {
     pub copy: Copy,
     /// Every measurement.
     pub results: Vec<Row>,
+    /// What recording a call costs on the host.
+    pub calls: Vec<CallCost>,
 }
 
 /// Names of an adapter.
@@ -321,7 +330,7 @@ pub fn measure(bench: &Bench, sizes: &Sizes, mut progress: impl FnMut(u64, usize
     }
     let clock: Clock = bench.timer.clock();
     let copy = copy.ok_or_else(|| Error::Device { name: bench.adapter().name, what: "was given no size".into() })?;
-    Ok(Report { adapter: bench.adapter(), clock: clock.name(), copy, results })
+    Ok(Report { adapter: bench.adapter(), clock: clock.name(), copy, results, calls: vec![] })
 }
 
 struct Timing<'a> {

@@ -40,10 +40,12 @@ impl Yardstick {
     }
 
     fn new(device: &wgpu::Device, kind: YardstickKind, workgroup_size: u32, quads: u32, interleaved: bool) -> Self {
-        let (what, source) = match kind {
-            YardstickKind::Copy => ("copy", include_str!("../shaders/copy.wgsl")),
-            YardstickKind::ScaleInPlace => ("scale", include_str!("../shaders/scale_in_place.wgsl")),
+        let (what, scale, access) = match kind {
+            YardstickKind::Copy => ("copy", false, include_str!("../../shaders/access_separate.wgsl")),
+            YardstickKind::ScaleInPlace => ("scale", true, include_str!("../../shaders/access_shared.wgsl")),
         };
+        let unit = include_str!("../../shaders/unit_quad.wgsl");
+        let source = [unit, access, include_str!("../shaders/yardstick.wgsl")].join("\n");
         let layout = if interleaved { "interleaved" } else { "neighbouring" };
         let name = format!("{what} {} elements, {layout}, workgroup {workgroup_size}", quads * 4);
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -60,6 +62,7 @@ impl Yardstick {
                     ("WORKGROUP_SIZE", workgroup_size.into()),
                     ("QUADS", quads.into()),
                     ("INTERLEAVED", u32::from(interleaved).into()),
+                    ("SCALE", u32::from(scale).into()),
                 ],
                 ..Default::default()
             },

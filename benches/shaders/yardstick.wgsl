@@ -1,16 +1,23 @@
-// Copies whole workgroups of quads: the yardstick. QUADS is how many four-word quads an invocation copies; they are
-// neighbours, or a workgroup apart so that neighbouring invocations access neighbouring quads.
+// Copies whole workgroups of quads, or scales them: what dropout is measured against. An invocation moves QUADS quads of
+// four words; they are neighbours, or a workgroup apart so that neighbouring invocations access neighbouring quads.
+// Needs unit_quad.wgsl and an access fragment of the library.
 
 override WORKGROUP_SIZE: u32 = 64u;
 override QUADS: u32 = 8u;
 override INTERLEAVED: bool = false;
+override SCALE: bool = false;
 
-@group(0) @binding(0) var<storage, read> input: array<vec4<u32>>;
-@group(0) @binding(1) var<storage, read_write> output: array<vec4<u32>>;
+fn work(x: vec4<u32>) -> vec4<u32> {
+    if SCALE {
+        return bitcast<vec4<u32>>(bitcast<vec4<f32>>(x) * 1.0000001);
+    }
+    return x;
+}
 
 fn move_quad(base: u32, step: u32, j: u32) {
+    // Decided when the pipeline is built.
     if j < QUADS {
-        output[base + j * step] = input[base + j * step];
+        store(base + j * step, work(load(base + j * step)));
     }
 }
 
@@ -23,7 +30,6 @@ fn main(
     let first = (workgroup.y * workgroups.x + workgroup.x) * WORKGROUP_SIZE * QUADS;
     let base = first + select(invocation * QUADS, invocation, INTERLEAVED);
     let step = select(1u, WORKGROUP_SIZE, INTERLEAVED);
-    // Written out: `j < QUADS` is decided when the pipeline is built.
     move_quad(base, step, 0u);
     move_quad(base, step, 1u);
     move_quad(base, step, 2u);
