@@ -6,6 +6,10 @@ fn load(i: u32) -> Unit {
     return input[i];
 }
 
+fn load_output(i: u32) -> Unit {
+    return output[i];
+}
+
 fn store(i: u32, x: Unit) {
     output[i] = x;
 }

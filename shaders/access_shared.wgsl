@@ -1,8 +1,12 @@
-// Access: input and output lie in one buffer, in place or apart. It is bound once, because WebGPU forbids to bind
-// bytes both for reading and for writing.
+// Access: input and output lie in one buffer, in place or apart, and in one binding of it: WebGPU forbids to bind bytes
+// both for reading and for writing.
 @group(0) @binding(0) var<storage, read_write> data: array<Unit>;
 
 fn load(i: u32) -> Unit {
+    return data[i];
+}
+
+fn load_output(i: u32) -> Unit {
     return data[i];
 }
 

@@ -1,5 +1,5 @@
 // Decision: everything is kept, without random numbers.
 
-fn decide(element: u32) -> u32 {
+fn decide(position: u32) -> u32 {
     return 0xffffffffu;
 }

@@ -1,5 +1,5 @@
-// Decision: the keep rule along the row-major order of the data.
+// Decision: the keep rule for a contiguous view.
 
-fn decide(element: u32) -> u32 {
-    return keep_bits(call.rule, element);
+fn decide(position: u32) -> u32 {
+    return keep_bits(call.rule, position);
 }

@@ -2,8 +2,7 @@
 // a bound. dropout_edge.wgsl does the rest.
 
 fn move_quad(from_quad: u32, to_quad: u32, keep: u32) {
-    let kept = (vec4<u32>(keep) & vec4<u32>(1u, 2u, 4u, 8u)) != vec4<u32>(0u);
-    store(to_quad, apply(load(from_quad), kept));
+    store(to_quad, apply(load(from_quad), keep));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -12,16 +11,19 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    let element = first_element(workgroup, workgroups, invocation);
-    let from_quad = (call.input_offset + element) >> 2u;
-    let to_quad = (call.output_offset + element) >> 2u;
-    let keep = decide(element);
+    const ELEMENTS_PER_QUAD = 4u * ELEMENTS_PER_WORD;
+    let position = first_position(workgroup, workgroups, invocation);
+    let from_quad = (call.input_offset + position) / ELEMENTS_PER_QUAD;
+    let to_quad = (call.output_offset + position) / ELEMENTS_PER_QUAD;
+    let keep = decide(position);
     move_quad(from_quad, to_quad, keep);
-    move_quad(from_quad + 1u, to_quad + 1u, keep >> 4u);
-    move_quad(from_quad + 2u, to_quad + 2u, keep >> 8u);
-    move_quad(from_quad + 3u, to_quad + 3u, keep >> 12u);
-    move_quad(from_quad + 4u, to_quad + 4u, keep >> 16u);
-    move_quad(from_quad + 5u, to_quad + 5u, keep >> 20u);
-    move_quad(from_quad + 6u, to_quad + 6u, keep >> 24u);
-    move_quad(from_quad + 7u, to_quad + 7u, keep >> 28u);
+    move_quad(from_quad + 1u, to_quad + 1u, keep >> ELEMENTS_PER_QUAD);
+    move_quad(from_quad + 2u, to_quad + 2u, keep >> (2u * ELEMENTS_PER_QUAD));
+    move_quad(from_quad + 3u, to_quad + 3u, keep >> (3u * ELEMENTS_PER_QUAD));
+    if ELEMENTS_PER_WORD == 1u {
+        move_quad(from_quad + 4u, to_quad + 4u, keep >> 16u);
+        move_quad(from_quad + 5u, to_quad + 5u, keep >> 20u);
+        move_quad(from_quad + 6u, to_quad + 6u, keep >> 24u);
+        move_quad(from_quad + 7u, to_quad + 7u, keep >> 28u);
+    }
 }

@@ -1,5 +1,8 @@
 // The packed keep mask: an invocation writes one word, element j of the range is bit j & 31 of word j >> 5.
 
+// The output is counted in words of 32 elements.
+const ELEMENTS_PER_WORD = 1u;
+
 @group(0) @binding(0) var<storage, read_write> words: array<u32>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -8,11 +11,11 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    let element = first_element(workgroup, workgroups, invocation);
-    if element >= call.length {
+    let position = first_position(workgroup, workgroups, invocation);
+    if position >= call.length {
         return;
     }
     // Bits past the end are 0.
-    let used = 0xffffffffu >> (RUN - min(RUN, call.length - element));
-    words[call.output_offset + element / RUN] = decide(element) & used;
+    let used = 0xffffffffu >> (RUN - min(RUN, call.length - position));
+    words[call.output_offset + position / RUN] = decide(position) & used;
 }

@@ -1,5 +1,7 @@
 // Operation: the bits unchanged. A multiplication by 1 would flush subnormals on some devices.
 
-fn apply(x: vec4<u32>, keep: vec4<bool>) -> vec4<u32> {
+const COPIES_BITS = true;
+
+fn operate(x: vec4<f32>) -> vec4<f32> {
     return x;
 }

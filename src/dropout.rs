@@ -1,4 +1,4 @@
-use crate::{Error, Generator, Key};
+use crate::{Error, Generator, Key, View};
 
 /// Inverted dropout (Srivastava et al., JMLR 15, 2014): in training each element is dropped with probability `p`
 /// and a kept one is multiplied by [`scale`](Self::scale) = 1/(1 − p), so that evaluation is the identity.
@@ -10,7 +10,7 @@ use crate::{Error, Generator, Key};
 /// assert_eq!(dropout.threshold(), 0xe666_6666); // of 2³²: the exact probability to keep
 ///
 /// let mask = dropout.mask(Key::new(42).layer(3).step(1000));
-/// let y = wgpu_dropout::reference::forward(&mask, &[1.0; 8])?;
+/// let y = wgpu_dropout::reference::forward(&mask, &[1.0_f32; 8])?;
 /// assert!(y.iter().all(|&y| y == 0.0 || y == dropout.scale()));
 ///
 /// assert!(Dropout::new(1.5).is_err());
@@ -83,36 +83,42 @@ impl Dropout {
 
     /// The mask that a key names. Nothing is computed yet: a mask is a small value, not a tensor.
     pub fn mask(&self, key: Key) -> Mask {
-        Mask { key, start: 0, threshold: self.threshold(), generator: self.generator }
+        Mask { key, view: View::contiguous(0), threshold: self.threshold(), generator: self.generator }
     }
 }
 
-/// One random mask over a whole logical tensor: which of its elements are kept. It is a value of 40 bytes and takes
+/// One random mask over a whole logical tensor: which of its elements are kept. It is a value of 64 bytes and takes
 /// no memory on the device, because every bit of it can be computed again from (generator, key, threshold, index).
 ///
 /// Made by [`Dropout::mask`]; every operation of the library takes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mask {
     key: Key,
-    start: u64,
+    view: View,
     threshold: u64,
     generator: Generator,
 }
 
 impl Mask {
-    /// Says where the first element of your data lies in the whole logical tensor (row-major, counted in
-    /// elements), for data that is a chunk or a shard of it.
+    /// Says where your data lies in the whole logical tensor, for data that is a chunk or a shard of it: a `u64` is the
+    /// index of its first element (row-major); for rows of a wider matrix see [`View`].
     ///
     /// ```
     /// # use wgpu_dropout::{Dropout, Key, reference};
     /// let mask = Dropout::new(0.5)?.mask(Key::new(1));
-    /// let whole = reference::forward(&mask, &[1.0; 100])?;
-    /// let part = reference::forward(&mask.at(60), &[1.0; 40])?;
+    /// let whole = reference::forward(&mask, &[1.0_f32; 100])?;
+    /// let part = reference::forward(&mask.at(60), &[1.0_f32; 40])?;
     /// assert_eq!(whole[60..], part);
     /// # Ok::<(), wgpu_dropout::Error>(())
     /// ```
-    pub const fn at(self, start: u64) -> Self {
-        Self { start, ..self }
+    pub fn at(self, view: impl Into<View>) -> Self {
+        Self { view: view.into(), ..self }
+    }
+
+    /// The mask of what follows the first `elements` elements of the data.
+    #[must_use]
+    pub const fn skip(self, elements: u64) -> Self {
+        Self { view: self.view.skip(elements), ..self }
     }
 
     /// The key.
@@ -120,9 +126,9 @@ impl Mask {
         self.key
     }
 
-    /// The logical index of the data's first element.
-    pub const fn start(&self) -> u64 {
-        self.start
+    /// Where the data lies in the whole logical tensor.
+    pub const fn view(&self) -> View {
+        self.view
     }
 
     /// The random generator.
@@ -145,13 +151,14 @@ impl Mask {
         self.threshold == 1 << 32
     }
 
-    /// Checks that `length` elements from [`start`](Self::start) can be addressed by the generator.
+    /// Checks that the generator can address `length` elements of the [`view`](Self::view).
     ///
     /// # Errors
-    /// [`Error::IndexRange`] when start + length is past [`Generator::index_end`].
+    /// [`Error::IndexRange`] when one past the last logical index is past [`Generator::index_end`], [`Error::View`]
+    /// unless 1 ≤ row length ≤ row pitch.
     pub fn check_length(&self, length: u64) -> Result<(), Error> {
-        if self.start as u128 + length as u128 > self.generator.index_end() {
-            return Err(Error::IndexRange { start: self.start, length, generator: self.generator });
+        if self.view.end(length)? > self.generator.index_end() {
+            return Err(Error::IndexRange { start: self.view.start(), length, generator: self.generator });
         }
         Ok(())
     }

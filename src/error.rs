@@ -1,4 +1,4 @@
-use crate::Generator;
+use crate::{Dtype, Generator};
 
 /// What can go wrong. Every message names the value and the remedy; bad input never panics.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +13,7 @@ pub enum Error {
 
     /// The logical index of the last element is past what the generator's counter can address.
     #[error(
-        "start {start} + length {length} is past the last element index of {generator} ({}): \
+        "{length} elements from start {start} on reach past the last element index of {generator} ({}): \
          use a smaller start, or another stream of the key",
         if *generator == Generator::Philox { "2^59" } else { "2^64" }
     )]
@@ -24,6 +24,27 @@ pub enum Error {
         length: u64,
         /// The generator.
         generator: Generator,
+    },
+
+    /// Rows that overlap or have no elements.
+    #[error(
+        "a view with row length {row_length} and row pitch {row_pitch}: the length must be at least 1 and the pitch at \
+         least the length"
+    )]
+    View {
+        /// Elements of a row.
+        row_length: u64,
+        /// Elements from row to row.
+        row_pitch: u64,
+    },
+
+    /// Input and output are stored differently.
+    #[error("the input is {input} and the output {output}: give ranges of the same type")]
+    Dtype {
+        /// Type of the input's elements.
+        input: Dtype,
+        /// Type of the output's elements.
+        output: Dtype,
     },
 
     /// Input and output differ in length.
@@ -73,6 +94,20 @@ pub enum Error {
         alignment: u64,
     },
 
+    /// The last word of a range of small elements is cut off by the end of the buffer.
+    #[error(
+        "the {role} range ends at byte {end}, inside of the last word of its buffer of {buffer_size} bytes, which shaders \
+         can only see whole: create the buffer with a size that is a multiple of 4"
+    )]
+    LastWord {
+        /// "input", "output" or "mask".
+        role: &'static str,
+        /// One past the last byte of the range.
+        end: u64,
+        /// Bytes of the buffer.
+        buffer_size: u64,
+    },
+
     /// A buffer was created without a usage that is needed.
     #[error("the {role} buffer lacks the usage {needed}: create it with wgpu::BufferUsages::{needed}")]
     Usage {
@@ -82,10 +117,10 @@ pub enum Error {
         needed: &'static str,
     },
 
-    /// Input and output share bytes without being the same range.
+    /// Input and output share bytes, or a 4-byte word, without being the same range.
     #[error(
-        "input bytes {input_start}..{input_end} and output bytes {output_start}..{output_end} of one buffer overlap: \
-         use the same range for both (in place) or ranges that share no byte"
+        "input bytes {input_start}..{input_end} and output bytes {output_start}..{output_end} of one buffer overlap or \
+         share a 4-byte word: use the same range for both (in place) or ranges that share no word"
     )]
     Overlap {
         /// First byte of the input.
@@ -100,8 +135,7 @@ pub enum Error {
 
     /// More bytes than the device can bind or address at once.
     #[error(
-        "{bytes} bytes are more than the {limit} of this device ({what}): split the data and use Mask::at for each \
-         part, or request a device with a higher limit (see requirements)"
+        "{bytes} bytes are more than the {limit} of this device ({what}): split the data, or request a device with a higher limit (see requirements)"
     )]
     TooLarge {
         /// Bytes that are needed.
@@ -139,8 +173,8 @@ pub enum Error {
         message: String,
     },
 
-    /// The device is out of memory.
-    #[error("the device is out of memory for the {what}: use smaller pieces (Mask::at) or free buffers first")]
+    /// The device, or for a result the host, is out of memory.
+    #[error("out of memory for the {what}: use smaller pieces (Mask::skip) or free buffers first")]
     OutOfMemory {
         /// What was being created.
         what: &'static str,

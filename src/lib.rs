@@ -44,15 +44,18 @@
 #![warn(missing_docs)]
 
 mod dropout;
+mod element;
 mod error;
 mod generator;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod key;
 pub mod reference;
+mod view;
 pub mod wgsl;
 
 pub use dropout::{Dropout, Mask};
+pub use element::{Dtype, Element, MaskFormat};
 pub use error::Error;
 pub use generator::Generator;
 #[cfg(feature = "gpu")]
@@ -60,6 +63,7 @@ pub use gpu::{
     BlockCounter, Bound, BoundMask, BufferRange, Context, Layout, Options, Record, Requirements, requirements,
 };
 pub use key::Key;
+pub use view::View;
 #[cfg(feature = "gpu")]
 pub use wgpu;
 

@@ -33,15 +33,14 @@ pub fn keep_rule(generator: Generator) -> String {
 
 /// The host twin of the WGSL `struct KeepRule`: what a kernel must know of a [`Mask`]. Write its bytes
 /// (`bytemuck::bytes_of`) into a uniform buffer or immediates.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "gpu", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct KeepRule {
     /// The key's seed: low word, high word.
     pub seed: [u32; 2],
     /// The key's stream: low word, high word.
     pub stream: [u32; 2],
-    /// The logical index of the first element: low word, high word.
+    /// The logical index of the first element, or of the first row's start: low word, high word.
     pub start: [u32; 2],
     /// The threshold modulo 2³²; 0 both for p = 0 and p = 1, which the scale tells apart.
     pub threshold: u32,
@@ -55,7 +54,7 @@ impl From<&Mask> for KeepRule {
         Self {
             seed: words(mask.key().seed),
             stream: words(mask.key().stream),
-            start: words(mask.start()),
+            start: words(mask.view().start()),
             threshold: mask.threshold() as u32,
             scale: mask.scale(),
         }

@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use adapters::{assert_words, bits, buffer, context_with, device, read, subjects};
-use wgpu_dropout::{BufferRange, Context, Dropout, Error, Key, Mask, Options, reference, wgpu};
+use wgpu_dropout::{BufferRange, Context, Dropout, Error, Key, Mask, MaskFormat, Options, reference, wgpu};
 
 const N: usize = 96;
 
@@ -102,7 +102,7 @@ fn several_operations_share_a_callers_pass() {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             context.record_forward(&mut pass, &mask(1), &data, &copy).unwrap();
             context.record_backward(&mut pass, &mask(2), &data, &data).unwrap();
-            context.record_keep_mask(&mut pass, &mask(3), &words, N as u64).unwrap();
+            context.record_keep_mask(&mut pass, &mask(3), &words, N as u64, MaskFormat::Bits).unwrap();
             // Evaluation out of place, where a buffer copy would not be possible inside of a pass.
             let evaluation = Dropout::new(0.5).unwrap().with_training(false).mask(Key::new(1));
             context.record_forward(&mut pass, &evaluation, &data, &copy).unwrap();
@@ -202,7 +202,7 @@ fn a_lost_device_is_an_error() {
         lost(context.keep_mask_blocking(&mask(1), 5).map(drop), "mask");
         lost(context.submit_forward(&mask(1), &data, &data).map(drop), "buffers");
         lost(context.bind(&data, &data).map(drop), "bind");
-        lost(context.warm_up(Default::default()), "warm up");
+        lost(context.warm_up(Default::default(), Default::default()), "warm up");
         lost(bound.record_forward(&mut encoder(&context), &mask(1)), "recording");
     }
 }

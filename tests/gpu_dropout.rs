@@ -5,7 +5,7 @@
 mod adapters;
 
 use adapters::{Subject, assert_words, bits, buffer, context_with, device, read, subjects};
-use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Layout, Mask, Options, reference};
+use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Layout, Mask, MaskFormat, Options, reference};
 
 const POISON: u32 = 0xdead_beef;
 /// Words of poison on each side of a range.
@@ -46,7 +46,7 @@ fn check(context: &Context, mask: &Mask, length: u64, [input_shift, output_shift
     context.record_forward(&mut encoder, mask, from, to).unwrap();
     let data = range(&in_place, output_shift, n);
     context.record_backward(&mut encoder, mask, data, data).unwrap();
-    context.record_keep_mask(&mut encoder, mask, range(&packed, GUARD, mask_words), length).unwrap();
+    context.record_keep_mask(&mut encoder, mask, range(&packed, GUARD, mask_words), length, MaskFormat::Bits).unwrap();
     context.queue().submit([encoder.finish()]);
 
     let expected = bits(&reference::forward(mask, &x).unwrap());

@@ -1,6 +1,8 @@
 //! Buffers bound once, recorded with many keys: the fast path of training, which calls dropout thousands of times on
 //! the same buffers.
 
+use std::ops::Range;
+
 use super::{
     Record,
     call::Call,
@@ -9,39 +11,49 @@ use super::{
     pipelines::{Access, Decision, Extent, Kernel, Operation, RUN},
     range::{BufferRange, Window},
 };
-use crate::{Error, Mask, wgsl::KeepRule};
+use crate::{Dtype, Error, Mask, MaskFormat, wgsl::KeepRule};
 
 /// An input and an output range bound for dropout. Made by [`Context::bind`]. It keeps the two buffers alive.
 #[derive(Debug)]
 pub struct Bound {
     context: Context,
-    /// None when there is nothing to do: a length of 0.
-    bind_group: Option<wgpu::BindGroup>,
-    access: Access,
+    dtype: Dtype,
     in_place: bool,
     /// Elements.
     length: u64,
-    input_offset: u32,
-    output_offset: u32,
+    pieces: Vec<Piece>,
 }
 
-/// An output range bound for packed keep masks. Made by [`Context::bind_mask`]. It keeps the buffer alive.
+/// An output range bound for keep masks. Made by [`Context::bind_mask`]. It keeps the buffer alive.
 #[derive(Debug)]
 pub struct BoundMask {
     context: Context,
-    bind_group: Option<wgpu::BindGroup>,
+    format: MaskFormat,
     length: u64,
-    output_offset: u32,
+    pieces: Vec<Piece>,
+}
+
+/// A part of the elements that fits the device's bindings.
+#[derive(Debug)]
+struct Piece {
+    bind_group: wgpu::BindGroup,
+    access: Access,
+    /// Elements of the range before the piece.
+    first: u64,
+    length: u64,
+    /// Elements (of a packed mask: words) from the start of the binding.
+    input_offset: u64,
+    output_offset: u64,
 }
 
 impl Context {
-    /// Binds an f32 input and an output of the same length, for [`Bound::record_forward`]. The same range for both
-    /// means in place.
+    /// Binds an input and an output of the same length and type, for [`Bound::record_forward`]. The same range for both
+    /// means in place. Ranges larger than a binding of the device are bound in pieces.
     ///
     /// # Errors
-    /// [`Error::Length`], [`Error::Size`], [`Error::OutOfBounds`], [`Error::Alignment`], [`Error::Usage`],
-    /// [`Error::Overlap`], [`Error::TooLarge`], and [`Error::Device`] for a buffer that was destroyed or belongs to
-    /// another device.
+    /// [`Error::Length`], [`Error::Dtype`], [`Error::Size`], [`Error::OutOfBounds`], [`Error::Alignment`],
+    /// [`Error::LastWord`], [`Error::Usage`], [`Error::Overlap`], and [`Error::Device`] for a buffer that was destroyed
+    /// or belongs to another device.
     pub fn bind<'a>(
         &self,
         input: impl Into<BufferRange<'a>>,
@@ -49,14 +61,20 @@ impl Context {
     ) -> Result<Bound, Error> {
         let (input, output) = (input.into(), output.into());
         self.check_device()?;
-        input.check("input")?;
-        output.check("output")?;
+        let (dtype, element) = (input.dtype, input.dtype.size());
+        if dtype != output.dtype {
+            return Err(Error::Dtype { input: dtype, output: output.dtype });
+        }
+        input.check("input", element)?;
+        output.check("output", element)?;
         if input.size != output.size {
             return Err(Error::Length { input: input.size, output: output.size });
         }
         let one_buffer = input.buffer == output.buffer;
         let in_place = one_buffer && input.offset == output.offset;
-        if one_buffer && !in_place && input.offset < output.end() && output.offset < input.end() {
+        let words = |range: &BufferRange<'_>| (range.offset / 4, range.end().div_ceil(4));
+        let ((input_start, input_end), (output_start, output_end)) = (words(&input), words(&output));
+        if one_buffer && !in_place && input.size > 0 && input_start < output_end && output_start < input_end {
             return Err(Error::Overlap {
                 input_start: input.offset,
                 input_end: input.end(),
@@ -64,59 +82,89 @@ impl Context {
                 output_end: output.end(),
             });
         }
-        let access = if one_buffer { Access::Shared } else { Access::Separate };
-        let length = input.size / 4;
-        let context = self.clone();
-        if length == 0 {
-            let bind_group = None;
-            return Ok(Bound { context, bind_group, access, in_place, length, input_offset: 0, output_offset: 0 });
-        }
-        let (input_window, output_window) = if one_buffer {
-            let start = input.offset.min(output.offset);
-            let window = Window::new(start, input.end().max(output.end()), &self.inner.limits)?;
-            (window, window)
-        } else {
-            let window = |range: &BufferRange<'_>| Window::new(range.offset, range.end(), &self.inner.limits);
-            (window(&input)?, window(&output)?)
-        };
-        let bindings = [input_window.binding(input.buffer), output_window.binding(output.buffer)];
-        let bind_group = bind_buffers(self, access, if one_buffer { &bindings[..1] } else { &bindings })?;
-        Ok(Bound {
-            context,
-            bind_group: Some(bind_group),
-            access,
-            in_place,
-            length,
-            input_offset: input_window.words_before(input.offset),
-            output_offset: output_window.words_before(output.offset),
-        })
+        let length = input.size / element;
+        let pieces = self.split(length, element, if one_buffer && !in_place { 2 } else { 1 }, |elements| {
+            let bytes = elements.start * element..elements.end * element;
+            let part = |range: &BufferRange<'_>| range.offset + bytes.start..range.offset + bytes.end;
+            let window = |range: Range<u64>| Window::new(range.start, range.end, &self.inner.limits);
+            let (from, to) = (part(&input), part(&output));
+            let union = window(from.start.min(to.start)..from.end.max(to.end));
+            let (access, from_window, to_window) = match one_buffer {
+                false => (Access::Separate, window(from.clone()), window(to.clone())),
+                true if union.size() <= self.binding_limit() => (Access::Shared, union, union),
+                true => (Access::Windows, window(from.clone()), window(to.clone())),
+            };
+            let bindings = [from_window.binding(input.buffer), to_window.binding(output.buffer)];
+            let bindings = if access == Access::Shared { &bindings[..1] } else { &bindings };
+            Ok(Piece {
+                bind_group: bind_buffers(self, access, bindings)?,
+                access,
+                first: elements.start,
+                length: elements.end - elements.start,
+                input_offset: from_window.bytes_before(from.start) / element,
+                output_offset: to_window.bytes_before(to.start) / element,
+            })
+        })?;
+        Ok(Bound { context: self.clone(), dtype, in_place, length, pieces })
     }
 
-    /// Binds an output of 4·⌈length/32⌉ bytes for [`BoundMask::record_keep_mask`] of `length` elements.
+    /// Binds an output for [`BoundMask::record_keep_mask`] of `length` elements: of [`MaskFormat::size`] bytes.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).
-    pub fn bind_mask<'a>(&self, output: impl Into<BufferRange<'a>>, length: u64) -> Result<BoundMask, Error> {
+    pub fn bind_mask<'a>(
+        &self,
+        output: impl Into<BufferRange<'a>>,
+        length: u64,
+        format: MaskFormat,
+    ) -> Result<BoundMask, Error> {
         let output = output.into();
         self.check_device()?;
-        output.check("mask")?;
-        let size = length.div_ceil(32) * 4;
-        if output.size != size {
-            let remedy = "a packed mask has 4·⌈length/32⌉ bytes";
+        // What the output offset counts: words of bits, or bytes.
+        let unit = if format == MaskFormat::Bits { 4 } else { 1 };
+        output.check("mask", unit)?;
+        if output.size != format.size(length) {
+            let remedy = "a mask of bits has 4·⌈length/32⌉ bytes, a mask of bytes one for each element";
             return Err(Error::Size { role: "mask", size: output.size, remedy });
         }
-        let context = self.clone();
-        if length == 0 {
-            return Ok(BoundMask { context, bind_group: None, length, output_offset: 0 });
-        }
-        // Local positions are 32-bit in the shader.
-        let most = u64::from(u32::MAX) - self.inner.pipelines.workgroup_elements();
-        if length > most {
-            return Err(Error::TooLarge { bytes: size, limit: most / 8, what: "32-bit positions in a mask" });
-        }
-        let window = Window::new(output.offset, output.end(), &self.inner.limits)?;
-        let bind_group = Some(bind_buffers(self, Access::Shared, &[window.binding(output.buffer)])?);
-        Ok(BoundMask { context, bind_group, length, output_offset: window.words_before(output.offset) })
+        // A mask of bits has few bytes; its positions, 32-bit too, are what limits a piece.
+        let bytes_each = if format == MaskFormat::Bits { 2 } else { 1 };
+        let pieces = self.split(length, bytes_each, 1, |elements| {
+            let start = output.offset + format.size(elements.start);
+            let end = output.offset + format.size(elements.end);
+            let window = Window::new(start, end, &self.inner.limits);
+            Ok(Piece {
+                bind_group: bind_buffers(self, Access::Shared, &[window.binding(output.buffer)])?,
+                access: Access::Shared,
+                first: elements.start,
+                length: elements.end - elements.start,
+                input_offset: 0,
+                output_offset: window.bytes_before(start) / unit,
+            })
+        })?;
+        Ok(BoundMask { context: self.clone(), format, length, pieces })
+    }
+
+    /// Bytes that a binding can have, as far as 32-bit positions reach.
+    fn binding_limit(&self) -> u64 {
+        self.inner.limits.max_storage_buffer_binding_size.min(1 << 31)
+    }
+
+    /// Splits `length` elements of `bytes_each` into pieces of which `ranges` fit a binding together, and binds them.
+    /// Each but the last is a whole number of runs.
+    fn split(
+        &self,
+        length: u64,
+        bytes_each: u64,
+        ranges: u64,
+        bind: impl Fn(Range<u64>) -> Result<Piece, Error>,
+    ) -> Result<Vec<Piece>, Error> {
+        // A window may start up to an alignment early, and end in a started word.
+        let around = u64::from(self.inner.limits.min_storage_buffer_offset_alignment) + 4;
+        let most = (self.binding_limit() / ranges - around) / bytes_each;
+        let step = if length <= most { length.max(1) } else { most - most % RUN };
+        let starts = (0..length).step_by(step as usize);
+        starts.map(|start| bind(start..length.min(start + step))).collect()
     }
 }
 
@@ -143,38 +191,35 @@ impl Bound {
     /// copied unchanged; in place nothing is appended then.
     ///
     /// # Errors
-    /// [`Error::IndexRange`] when the mask's start + length is past the generator's range, [`Error::DeviceLost`] and
-    /// [`Error::Device`] of the library's own objects. Nothing is appended then.
+    /// [`Error::IndexRange`] when the mask reaches past the generator's range, [`Error::View`], [`Error::DeviceLost`]
+    /// and [`Error::Device`] of the library's own objects. Nothing is appended then.
     pub fn record_forward(&self, recorder: &mut impl Record, mask: &Mask) -> Result<(), Error> {
         mask.check_length(self.length)?;
         self.context.check_device()?;
-        let Some(bind_group) = &self.bind_group else { return Ok(()) };
-        let (decision, operation) = match mask.keeps_all() {
+        let operation = match mask.keeps_all() {
             true if self.in_place => return Ok(()),
-            true => (Decision::All, Operation::Identity),
-            false => (Decision::of(mask), Operation::Inverted),
+            true => Operation::Identity,
+            false => Operation::Inverted,
         };
-        let pipelines = &self.context.inner.pipelines;
-        // Four words at a time needs both ranges at a multiple of 16 bytes, and then only for whole workgroups.
-        let body = match (self.input_offset | self.output_offset) % 4 {
-            0 => self.length - self.length % pipelines.workgroup_elements(),
-            _ => 0,
-        };
+        let quad = 16 / self.dtype.size();
         let mut dispatches = vec![];
-        let body_extent = Extent::Body(self.context.inner.layout);
-        for (extent, first, end) in [(body_extent, 0, body), (Extent::Edge, body, self.length)] {
-            if first < end {
-                let kernel = Kernel::Dropout { decision, operation, access: self.access, extent };
-                self.context.plan(&mut dispatches, kernel, first..end, |first, length| Call {
-                    rule: KeepRule::from(mask),
-                    first,
-                    length,
-                    input_offset: self.input_offset,
-                    output_offset: self.output_offset,
-                })?;
+        for piece in &self.pieces {
+            // Positions count from the first output word.
+            let lead = piece.output_offset % (4 / self.dtype.size());
+            let end = lead + piece.length;
+            // Four words at a time needs both ranges at a multiple of 16 bytes, and then only for whole workgroups.
+            let body = match (piece.input_offset | piece.output_offset) % quad {
+                0 => end - end % self.context.inner.pipelines.workgroup_elements(),
+                _ => 0,
+            };
+            let (decision, call) = call(&mask.skip(piece.first), piece, lead);
+            let body_extent = Extent::Body(self.context.inner.layout);
+            for (extent, positions) in [(body_extent, 0..body), (Extent::Edge, body..end)] {
+                let kernel = Kernel::Dropout { decision, operation, dtype: self.dtype, access: piece.access, extent };
+                self.context.plan(&mut dispatches, kernel, piece, positions, call)?;
             }
         }
-        recorder.in_compute_pass(&mut |pass| dispatches.iter().for_each(|dispatch| dispatch.record(pass, bind_group)));
+        record(recorder, &dispatches);
         Ok(())
     }
 
@@ -189,37 +234,59 @@ impl Bound {
 }
 
 impl BoundMask {
-    /// Appends the packed keep mask: element j is bit `j & 31` of word `j >> 5`, 1 = kept, unused bits 0.
+    /// Appends the keep mask.
     ///
     /// # Errors
     /// As [`Bound::record_forward`].
     pub fn record_keep_mask(&self, recorder: &mut impl Record, mask: &Mask) -> Result<(), Error> {
         mask.check_length(self.length)?;
         self.context.check_device()?;
-        let Some(bind_group) = &self.bind_group else { return Ok(()) };
-        let decision = if mask.keeps_all() { Decision::All } else { Decision::of(mask) };
         let mut dispatches = vec![];
-        self.context.plan(&mut dispatches, Kernel::KeepMask { decision }, 0..self.length, |first, length| Call {
-            rule: KeepRule::from(mask),
-            first,
-            length,
-            input_offset: 0,
-            output_offset: self.output_offset,
-        })?;
-        recorder.in_compute_pass(&mut |pass| dispatches.iter().for_each(|dispatch| dispatch.record(pass, bind_group)));
+        for piece in &self.pieces {
+            let lead = if self.format == MaskFormat::Bits { 0 } else { piece.output_offset % 4 };
+            let (decision, call) = call(&mask.skip(piece.first), piece, lead);
+            let kernel = Kernel::KeepMask { decision, format: self.format };
+            self.context.plan(&mut dispatches, kernel, piece, 0..lead + piece.length, call)?;
+        }
+        record(recorder, &dispatches);
         Ok(())
     }
 }
 
-impl Decision {
-    fn of(mask: &Mask) -> Self {
-        Self::Random { generator: mask.generator(), aligned: mask.start().is_multiple_of(RUN) }
-    }
+/// The decision that a mask needs, and the parameters of a piece but for its positions. `mask` is that of the piece.
+fn call(mask: &Mask, piece: &Piece, lead: u64) -> (Decision, Call) {
+    let (view, generator) = (mask.view(), mask.generator());
+    let mut rule = KeepRule::from(mask);
+    let mut set_start = |start: u64| rule.start = [start as u32, (start >> 32) as u32];
+    let decision = if mask.keeps_all() {
+        Decision::All
+    } else if view.is_contiguous() || view.column() + piece.length <= view.row_length() {
+        // One row, from position 0 on.
+        let start = view.index(0).wrapping_sub(lead);
+        set_start(start);
+        Decision::Random { generator, aligned: start.is_multiple_of(RUN) }
+    } else {
+        Decision::Rows { generator }
+    };
+    let pitch = view.row_pitch();
+    let call = Call {
+        rule,
+        row_pitch: [pitch as u32, (pitch >> 32) as u32],
+        first: 0,
+        length: 0,
+        input_offset: piece.input_offset as u32,
+        output_offset: piece.output_offset as u32,
+        // Only looked at for several rows in a piece, and then they fit.
+        row_length: view.row_length() as u32,
+        column: view.column() as u32,
+    };
+    (decision, call)
 }
 
 /// One dispatch, ready to be recorded: whatever can fail has been done.
-struct Dispatch {
+struct Dispatch<'a> {
     pipeline: wgpu::ComputePipeline,
+    buffers: &'a wgpu::BindGroup,
     parameters: Parameters,
     workgroups: [u32; 2],
 }
@@ -230,24 +297,29 @@ enum Parameters {
 }
 
 impl Context {
-    /// Splits the elements `range` into dispatches of at most the device's workgroups a dimension.
-    fn plan(
+    /// Splits positions into dispatches of at most the device's workgroups a dimension.
+    fn plan<'a>(
         &self,
-        dispatches: &mut Vec<Dispatch>,
+        dispatches: &mut Vec<Dispatch<'a>>,
         kernel: Kernel,
-        range: std::ops::Range<u64>,
-        call: impl Fn(u32, u32) -> Call,
+        piece: &'a Piece,
+        positions: Range<u64>,
+        mut call: Call,
     ) -> Result<(), Error> {
+        if positions.is_empty() {
+            return Ok(());
+        }
         let inner = &self.inner;
         let pipeline = inner.pipelines.get(&inner.device, kernel)?;
         let workgroup_elements = inner.pipelines.workgroup_elements();
         let most = u64::from(inner.limits.max_compute_workgroups_per_dimension);
-        let mut first = range.start;
-        while first < range.end {
+        let mut first = positions.start;
+        while first < positions.end {
             // Whole rows of workgroups, then what is left of a row: no workgroup lies outside of the range.
-            let workgroups = (range.end - first).div_ceil(workgroup_elements);
+            let workgroups = (positions.end - first).div_ceil(workgroup_elements);
             let [x, y] = if workgroups <= most { [workgroups, 1] } else { [most, (workgroups / most).min(most)] };
-            let call = call(first as u32, range.end as u32);
+            call.first = first as u32;
+            call.length = positions.end as u32;
             let parameters = match &inner.slots {
                 None => Parameters::Immediates(call),
                 Some(slots) => {
@@ -255,24 +327,36 @@ impl Context {
                     Parameters::Slot(bind_group, offset)
                 }
             };
-            dispatches.push(Dispatch { pipeline: pipeline.clone(), parameters, workgroups: [x as u32, y as u32] });
+            let workgroups = [x as u32, y as u32];
+            dispatches.push(Dispatch {
+                pipeline: pipeline.clone(),
+                buffers: &piece.bind_group,
+                parameters,
+                workgroups,
+            });
             first += x * y * workgroup_elements;
         }
         Ok(())
     }
 }
 
-impl Dispatch {
-    fn record(&self, pass: &mut wgpu::ComputePass<'_>, buffers: &wgpu::BindGroup) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, buffers, &[]);
-        match &self.parameters {
-            Parameters::Immediates(call) => pass.set_immediates(0, bytemuck::bytes_of(call)),
-            Parameters::Slot(bind_group, offset) => pass.set_bind_group(1, bind_group, &[*offset]),
-        }
-        let [x, y] = self.workgroups;
-        pass.dispatch_workgroups(x, y, 1);
+/// Appends what was planned. Nothing here can fail.
+fn record(recorder: &mut impl Record, dispatches: &[Dispatch<'_>]) {
+    if dispatches.is_empty() {
+        return;
     }
+    recorder.in_compute_pass(&mut |pass| {
+        for dispatch in dispatches {
+            pass.set_pipeline(&dispatch.pipeline);
+            pass.set_bind_group(0, dispatch.buffers, &[]);
+            match &dispatch.parameters {
+                Parameters::Immediates(call) => pass.set_immediates(0, bytemuck::bytes_of(call)),
+                Parameters::Slot(bind_group, offset) => pass.set_bind_group(1, bind_group, &[*offset]),
+            }
+            let [x, y] = dispatch.workgroups;
+            pass.dispatch_workgroups(x, y, 1);
+        }
+    });
 }
 
 const _: () = assert!(RUN == 32, "a run is one word of keep bits");

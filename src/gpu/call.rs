@@ -10,13 +10,13 @@ use crate::{Error, wgsl::KeepRule};
 #[repr(C)]
 pub(crate) struct Call {
     pub(crate) rule: KeepRule,
-    /// The local position of the dispatch's first element.
+    pub(crate) row_pitch: [u32; 2],
     pub(crate) first: u32,
-    /// One past the local position of the last element.
     pub(crate) length: u32,
-    /// Words before the range in its binding.
     pub(crate) input_offset: u32,
     pub(crate) output_offset: u32,
+    pub(crate) row_length: u32,
+    pub(crate) column: u32,
 }
 
 pub(crate) const CALL_BYTES: u32 = size_of::<Call>() as u32;

@@ -6,7 +6,7 @@ use super::{
     pipelines::{Access, Decision, Extent, Kernel, Layout, Operation, Pipelines},
     requirements::requirements,
 };
-use crate::{Error, Generator};
+use crate::{Dtype, Error, Generator};
 
 /// A device with the library's pipelines. Costly to make, cheap to clone and to use from several threads.
 #[derive(Clone, Debug)]
@@ -41,6 +41,9 @@ pub struct Options {
 
 /// What SwiftShader and WebGPU's default limits allow.
 pub(crate) const LARGEST_WORKGROUP: u32 = 256;
+
+/// Room for several runs beside the alignment of a binding.
+const LEAST_BINDING: u64 = 4096;
 
 impl Default for Options {
     fn default() -> Self {
@@ -145,6 +148,12 @@ impl Context {
                 "it binds fewer than 2 storage buffers; request max_storage_buffers_per_shader_stage".into(),
             );
         }
+        if limits.max_storage_buffer_binding_size < LEAST_BINDING {
+            return unsupported(format!(
+                "it binds at most {} bytes; request max_storage_buffer_binding_size of {LEAST_BINDING} or more",
+                limits.max_storage_buffer_binding_size
+            ));
+        }
         let layout = options.layout.unwrap_or_else(|| match device.adapter_info().device_type {
             wgpu::DeviceType::Cpu => Layout::Neighbouring,
             _ => Layout::Interleaved,
@@ -160,20 +169,18 @@ impl Context {
         Ok(Self { inner: Arc::new(Inner { device, queue, pipelines, slots, limits, layout, lost }) })
     }
 
-    /// Builds the pipelines of a generator now instead of at the first call that needs them.
+    /// Builds the pipelines of dropout of whole tensors, in place and out of place, now instead of at the first call
+    /// that needs them. Others are still built when they are first needed.
     ///
     /// # Errors
     /// [`Error::Device`] when the device refuses a pipeline, [`Error::DeviceLost`].
-    pub fn warm_up(&self, generator: Generator) -> Result<(), Error> {
+    pub fn warm_up(&self, generator: Generator, dtype: Dtype) -> Result<(), Error> {
         self.check_device()?;
-        for aligned in [true, false] {
-            let decision = Decision::Random { generator, aligned };
-            self.inner.pipelines.get(&self.inner.device, Kernel::KeepMask { decision })?;
-            for access in [Access::Separate, Access::Shared] {
-                for extent in [Extent::Body(self.inner.layout), Extent::Edge] {
-                    let kernel = Kernel::Dropout { decision, operation: Operation::Inverted, access, extent };
-                    self.inner.pipelines.get(&self.inner.device, kernel)?;
-                }
+        let decision = Decision::Random { generator, aligned: true };
+        for access in [Access::Separate, Access::Shared] {
+            for extent in [Extent::Body(self.inner.layout), Extent::Edge] {
+                let kernel = Kernel::Dropout { decision, operation: Operation::Inverted, dtype, access, extent };
+                self.inner.pipelines.get(&self.inner.device, kernel)?;
             }
         }
         Ok(())

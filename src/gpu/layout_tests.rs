@@ -96,7 +96,18 @@ fn structs_have_the_hosts_layout() {
             }
             _ => {
                 assert_layout!(&module, KeepRule, seed, stream, start, threshold, scale);
-                assert_layout!(&module, Call, rule, first, length, input_offset, output_offset);
+                assert_layout!(
+                    &module,
+                    Call,
+                    rule,
+                    row_pitch,
+                    first,
+                    length,
+                    input_offset,
+                    output_offset,
+                    row_length,
+                    column
+                );
             }
         }
     }
@@ -128,6 +139,7 @@ fn bindings_are_the_hosts() {
         let expected: &[_] = match kernel.access() {
             Access::Separate => &[(0, 0, false), (0, 1, true)],
             Access::Shared => &[(0, 0, true)],
+            Access::Windows => &[(0, 0, true), (0, 1, true)],
         };
         assert_eq!(bindings, expected, "{kernel:?}");
         assert_eq!(has_immediates, immediates && kernel.has_call(), "{kernel:?}");

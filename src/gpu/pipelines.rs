@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{call::CALL_BYTES, device_errors::scoped};
-use crate::{Error, Generator, wgsl};
+use crate::{Dtype, Error, Generator, MaskFormat, wgsl};
 
 /// Elements that one invocation decides and moves: `RUN` of shaders/call.wgsl.
 pub(crate) const RUN: u64 = 32;
@@ -18,8 +18,10 @@ pub(crate) const RUN: u64 = 32;
 pub(crate) enum Decision {
     /// Everything is kept.
     All,
-    /// The keep rule; `aligned` when the start is a multiple of a run.
+    /// The keep rule for a contiguous view; `aligned` when position 0 is at a multiple of a run.
     Random { generator: Generator, aligned: bool },
+    /// The keep rule for a view of rows.
+    Rows { generator: Generator },
 }
 
 /// What happens to a kept and a dropped element.
@@ -34,8 +36,10 @@ pub(crate) enum Operation {
 pub(crate) enum Access {
     /// Input and output in two buffers.
     Separate,
-    /// Both in one buffer: in place, or two ranges of it.
+    /// Both in one binding of one buffer: in place, or two ranges of it.
     Shared,
+    /// In two bindings of one buffer.
+    Windows,
 }
 
 /// How much of the data a dispatch covers.
@@ -59,8 +63,8 @@ pub enum Layout {
 /// One compute pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kernel {
-    Dropout { decision: Decision, operation: Operation, access: Access, extent: Extent },
-    KeepMask { decision: Decision },
+    Dropout { decision: Decision, operation: Operation, dtype: Dtype, access: Access, extent: Extent },
+    KeepMask { decision: Decision, format: MaskFormat },
     RandomBlocks { generator: Generator },
 }
 
@@ -68,30 +72,41 @@ impl Kernel {
     /// The WGSL text, from fragments.
     pub(crate) fn source(self, immediates: bool) -> String {
         let decision = match self {
-            Self::Dropout { decision, .. } | Self::KeepMask { decision } => decision,
+            Self::Dropout { decision, .. } | Self::KeepMask { decision, .. } => decision,
             Self::RandomBlocks { generator } => {
                 return [wgsl::generator(generator), include_str!("../../shaders/random_blocks.wgsl")].join("\n");
             }
         };
-        let generator = match decision {
-            Decision::Random { generator, .. } => generator,
+        let (generator, decide) = match decision {
             // Not called then, but the parameters hold the keep rule's struct.
-            Decision::All => Generator::default(),
+            Decision::All => (Generator::default(), include_str!("../../shaders/decide_all.wgsl")),
+            Decision::Random { generator, .. } => (generator, include_str!("../../shaders/decide_random.wgsl")),
+            Decision::Rows { generator } => (generator, include_str!("../../shaders/decide_rows.wgsl")),
         };
-        let mut parts = vec![wgsl::generator(generator), wgsl::KEEP_RULE, include_str!("../../shaders/call.wgsl")];
-        parts.push(match immediates {
-            true => include_str!("../../shaders/call_immediate.wgsl"),
-            false => include_str!("../../shaders/call_uniform.wgsl"),
-        });
-        parts.push(match decision {
-            Decision::All => include_str!("../../shaders/decide_all.wgsl"),
-            Decision::Random { .. } => include_str!("../../shaders/decide_random.wgsl"),
-        });
+        let mut parts = vec![
+            wgsl::generator(generator),
+            wgsl::KEEP_RULE,
+            include_str!("../../shaders/call.wgsl"),
+            match immediates {
+                true => include_str!("../../shaders/call_immediate.wgsl"),
+                false => include_str!("../../shaders/call_uniform.wgsl"),
+            },
+            decide,
+        ];
         match self {
-            Self::Dropout { operation, access, extent, .. } => {
+            Self::Dropout { operation, dtype, access, extent, .. } => {
                 parts.push(match operation {
                     Operation::Inverted => include_str!("../../shaders/operation_inverted.wgsl"),
                     Operation::Identity => include_str!("../../shaders/operation_identity.wgsl"),
+                });
+                match dtype {
+                    Dtype::F32 => {}
+                    Dtype::F16 => parts.push(include_str!("../../shaders/format_f16.wgsl")),
+                    Dtype::Bf16 => parts.push(include_str!("../../shaders/format_bf16.wgsl")),
+                }
+                parts.push(match dtype {
+                    Dtype::F32 => include_str!("../../shaders/storage_f32.wgsl"),
+                    Dtype::F16 | Dtype::Bf16 => include_str!("../../shaders/storage_halves.wgsl"),
                 });
                 parts.push(match extent {
                     Extent::Body(_) => include_str!("../../shaders/unit_quad.wgsl"),
@@ -100,6 +115,7 @@ impl Kernel {
                 parts.push(match access {
                     Access::Separate => include_str!("../../shaders/access_separate.wgsl"),
                     Access::Shared => include_str!("../../shaders/access_shared.wgsl"),
+                    Access::Windows => include_str!("../../shaders/access_windows.wgsl"),
                 });
                 parts.push(match extent {
                     Extent::Body(Layout::Neighbouring) => include_str!("../../shaders/dropout_body.wgsl"),
@@ -107,7 +123,10 @@ impl Kernel {
                     Extent::Edge => include_str!("../../shaders/dropout_edge.wgsl"),
                 });
             }
-            Self::KeepMask { .. } => parts.push(include_str!("../../shaders/keep_mask.wgsl")),
+            Self::KeepMask { format, .. } => parts.push(match format {
+                MaskFormat::Bits => include_str!("../../shaders/keep_mask.wgsl"),
+                MaskFormat::Bytes => include_str!("../../shaders/keep_mask_bytes.wgsl"),
+            }),
             Self::RandomBlocks { .. } => unreachable!("returned above"),
         }
         parts.join("\n")
@@ -130,7 +149,7 @@ impl Kernel {
     /// The values of the shader's overrides.
     pub(crate) fn constants(self, workgroup_size: u32) -> Vec<(&'static str, f64)> {
         match self {
-            Self::Dropout { decision, .. } | Self::KeepMask { decision } => {
+            Self::Dropout { decision, .. } | Self::KeepMask { decision, .. } => {
                 let aligned = matches!(decision, Decision::Random { aligned: true, .. });
                 vec![
                     ("WORKGROUP_SIZE", f64::from(workgroup_size)),
@@ -147,15 +166,19 @@ impl Kernel {
         let mut decisions = vec![Decision::All];
         for generator in Generator::ALL {
             decisions.extend([true, false].map(|aligned| Decision::Random { generator, aligned }));
+            decisions.push(Decision::Rows { generator });
         }
         let mut kernels: Vec<_> = Generator::ALL.map(|generator| Self::RandomBlocks { generator }).into();
         for decision in decisions {
-            kernels.push(Self::KeepMask { decision });
+            kernels.extend([MaskFormat::Bits, MaskFormat::Bytes].map(|format| Self::KeepMask { decision, format }));
             for operation in [Operation::Inverted, Operation::Identity] {
-                for access in [Access::Separate, Access::Shared] {
-                    for extent in [Extent::Body(Layout::Neighbouring), Extent::Body(Layout::Interleaved), Extent::Edge]
-                    {
-                        kernels.push(Self::Dropout { decision, operation, access, extent });
+                for dtype in Dtype::ALL {
+                    for access in [Access::Separate, Access::Shared, Access::Windows] {
+                        for extent in
+                            [Extent::Body(Layout::Neighbouring), Extent::Body(Layout::Interleaved), Extent::Edge]
+                        {
+                            kernels.push(Self::Dropout { decision, operation, dtype, access, extent });
+                        }
                     }
                 }
             }
@@ -169,6 +192,7 @@ impl Kernel {
 pub(crate) struct Pipelines {
     separate: wgpu::BindGroupLayout,
     shared: wgpu::BindGroupLayout,
+    windows: wgpu::BindGroupLayout,
     parameters: Option<wgpu::BindGroupLayout>,
     workgroup_size: u32,
     built: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
@@ -193,6 +217,7 @@ impl Pipelines {
         Self {
             separate: layout("wgpu-dropout input, output", &[storage(0, true), storage(1, false)]),
             shared: layout("wgpu-dropout data", &[storage(0, false)]),
+            windows: layout("wgpu-dropout two windows", &[storage(0, false), storage(1, false)]),
             parameters: parameters.cloned(),
             workgroup_size,
             built: Mutex::default(),
@@ -204,6 +229,7 @@ impl Pipelines {
         match access {
             Access::Separate => &self.separate,
             Access::Shared => &self.shared,
+            Access::Windows => &self.windows,
         }
     }
 

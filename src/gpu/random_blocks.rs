@@ -4,7 +4,7 @@ use super::{
     bind::bind_buffers,
     context::Context,
     pipelines::{Access, Kernel},
-    slices::Readback,
+    slices::{Readback, reserve},
 };
 use crate::{Error, Generator};
 
@@ -34,10 +34,11 @@ impl Context {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Device`].
     pub async fn random_blocks(&self, generator: Generator, counters: &[BlockCounter]) -> Result<Vec<[u32; 4]>, Error> {
-        match self.start_random_blocks(generator, counters)? {
-            Some(readback) => readback.finish().await,
-            None => Ok(vec![]),
+        let mut blocks = reserve(counters.len() as u64)?;
+        if let Some(readback) = self.start_random_blocks(generator, counters)? {
+            readback.finish_into(&mut blocks, counters.len()).await?;
         }
+        Ok(blocks)
     }
 
     /// [`random_blocks`](Self::random_blocks), waiting for it. Not in browsers.
@@ -50,10 +51,11 @@ impl Context {
         generator: Generator,
         counters: &[BlockCounter],
     ) -> Result<Vec<[u32; 4]>, Error> {
-        match self.start_random_blocks(generator, counters)? {
-            Some(readback) => readback.finish_blocking(),
-            None => Ok(vec![]),
+        let mut blocks = reserve(counters.len() as u64)?;
+        if let Some(readback) = self.start_random_blocks(generator, counters)? {
+            readback.finish_into_blocking(&mut blocks, counters.len())?;
         }
+        Ok(blocks)
     }
 
     fn start_random_blocks(&self, generator: Generator, counters: &[BlockCounter]) -> Result<Option<Readback>, Error> {

@@ -1,7 +1,7 @@
 //! The recording tier: appends commands to what the caller records; never submits, waits or maps.
 
 use super::{context::Context, range::BufferRange};
-use crate::{Error, Mask};
+use crate::{Error, Mask, MaskFormat};
 
 /// What commands can be appended to: your `wgpu::CommandEncoder`, or a `wgpu::ComputePass` that several operations
 /// share. Implemented for these two.
@@ -61,7 +61,7 @@ impl Context {
         self.bind(output_gradient, input_gradient)?.record_backward(recorder, mask)
     }
 
-    /// Appends the packed keep mask of `length` elements, 4·⌈length/32⌉ bytes.
+    /// Appends the keep mask of `length` elements, of [`MaskFormat::size`] bytes.
     ///
     /// # Errors
     /// As [`record_forward`](Self::record_forward).
@@ -71,7 +71,8 @@ impl Context {
         mask: &Mask,
         output: impl Into<BufferRange<'a>>,
         length: u64,
+        format: MaskFormat,
     ) -> Result<(), Error> {
-        self.bind_mask(output, length)?.record_keep_mask(recorder, mask)
+        self.bind_mask(output, length, format)?.record_keep_mask(recorder, mask)
     }
 }

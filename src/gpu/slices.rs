@@ -8,26 +8,31 @@ use std::{
     task::{Poll, Waker},
 };
 
-use super::{context::Context, device_errors::scoped};
-use crate::{Error, Mask};
+use super::{context::Context, device_errors::scoped, pipelines::RUN, range::BufferRange};
+use crate::{Element, Error, Mask, MaskFormat};
+
+/// Slices go through buffers of at most 256 MiB, so that a large one does not need its size on the device twice.
+const MOST_BYTES: u64 = 1 << 28;
 
 impl Context {
-    /// `y = keep ? x·scale : +0`.
+    /// `y = keep ? x·scale : +0`. Slices larger than a buffer of the device go through in pieces.
     ///
     /// # Errors
-    /// [`Error::IndexRange`], [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Device`].
-    pub async fn forward(&self, mask: &Mask, x: &[f32]) -> Result<Vec<f32>, Error> {
-        match self.start_forward(mask, x)? {
-            Some(readback) => readback.finish().await,
-            None => Ok(x.to_vec()),
+    /// [`Error::IndexRange`], [`Error::View`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Device`].
+    pub async fn forward<T: Element>(&self, mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
+        let mut y = self.start_slice(mask, x)?;
+        for chunk in self.chunks_after(y.len(), x) {
+            let mask = mask.skip(y.len() as u64);
+            self.start_forward(&mask, chunk)?.finish_into(&mut y, chunk.len()).await?;
         }
+        Ok(y)
     }
 
     /// `dx = keep ? dy·scale : +0`, with the mask regenerated from the key.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
-    pub async fn backward(&self, mask: &Mask, dy: &[f32]) -> Result<Vec<f32>, Error> {
+    pub async fn backward<T: Element>(&self, mask: &Mask, dy: &[T]) -> Result<Vec<T>, Error> {
         self.forward(mask, dy).await
     }
 
@@ -36,10 +41,12 @@ impl Context {
     /// # Errors
     /// As [`forward`](Self::forward).
     pub async fn keep_mask(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
-        match self.start_keep_mask(mask, length)? {
-            Some(readback) => readback.finish().await,
-            None => Ok(vec![]),
+        let mut words = self.start_mask(mask, length)?;
+        while (words.len() as u64) < length.div_ceil(32) {
+            let (readback, count) = self.start_keep_mask(mask, words.len() as u64 * 32, length)?;
+            readback.finish_into(&mut words, count).await?;
         }
+        Ok(words)
     }
 
     /// [`forward`](Self::forward), waiting for it. Not in browsers.
@@ -47,11 +54,13 @@ impl Context {
     /// # Errors
     /// As [`forward`](Self::forward).
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn forward_blocking(&self, mask: &Mask, x: &[f32]) -> Result<Vec<f32>, Error> {
-        match self.start_forward(mask, x)? {
-            Some(readback) => readback.finish_blocking(),
-            None => Ok(x.to_vec()),
+    pub fn forward_blocking<T: Element>(&self, mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
+        let mut y = self.start_slice(mask, x)?;
+        for chunk in self.chunks_after(y.len(), x) {
+            let mask = mask.skip(y.len() as u64);
+            self.start_forward(&mask, chunk)?.finish_into_blocking(&mut y, chunk.len())?;
         }
+        Ok(y)
     }
 
     /// [`backward`](Self::backward), waiting for it. Not in browsers.
@@ -59,7 +68,7 @@ impl Context {
     /// # Errors
     /// As [`forward`](Self::forward).
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn backward_blocking(&self, mask: &Mask, dy: &[f32]) -> Result<Vec<f32>, Error> {
+    pub fn backward_blocking<T: Element>(&self, mask: &Mask, dy: &[T]) -> Result<Vec<T>, Error> {
         self.forward_blocking(mask, dy)
     }
 
@@ -69,40 +78,73 @@ impl Context {
     /// As [`forward`](Self::forward).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn keep_mask_blocking(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
-        match self.start_keep_mask(mask, length)? {
-            Some(readback) => readback.finish_blocking(),
-            None => Ok(vec![]),
+        let mut words = self.start_mask(mask, length)?;
+        while (words.len() as u64) < length.div_ceil(32) {
+            let (readback, count) = self.start_keep_mask(mask, words.len() as u64 * 32, length)?;
+            readback.finish_into_blocking(&mut words, count)?;
         }
+        Ok(words)
     }
 
-    /// None when there is nothing to run: no elements, or everything kept.
-    fn start_forward(&self, mask: &Mask, x: &[f32]) -> Result<Option<Readback>, Error> {
+    /// The part of the result that needs no device: all of it where everything is kept, else nothing.
+    fn start_slice<T: Element>(&self, mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
         mask.check_length(x.len() as u64)?;
         self.check_device()?;
-        if x.is_empty() || mask.keeps_all() {
-            return Ok(None);
+        let mut y = reserve(x.len() as u64)?;
+        if mask.keeps_all() {
+            y.extend_from_slice(x);
         }
-        let bytes: &[u8] = bytemuck::cast_slice(x);
-        let data = self.upload(bytes)?;
-        self.read_back(&data, |encoder| self.record_forward(encoder, mask, &data, &data)).map(Some)
+        Ok(y)
     }
 
-    fn start_keep_mask(&self, mask: &Mask, length: u64) -> Result<Option<Readback>, Error> {
+    fn start_mask(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
         mask.check_length(length)?;
         self.check_device()?;
-        if length == 0 {
-            return Ok(None);
-        }
-        let size = length.div_ceil(32) * 4;
-        let words = self.create_buffer(size, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC)?;
-        self.read_back(&words, |encoder| self.record_keep_mask(encoder, mask, &words, length)).map(Some)
+        reserve(length.div_ceil(32))
     }
 
-    /// A new storage buffer with this content.
+    /// What follows the first `done` elements, in pieces that a buffer can hold.
+    fn chunks_after<'a, T: Element>(&self, done: usize, x: &'a [T]) -> impl Iterator<Item = &'a [T]> + use<'a, T> {
+        let chunk = self.buffer_limit() / T::DTYPE.size();
+        x[done..].chunks(chunk as usize)
+    }
+
+    /// Bytes of a buffer of a slice: a multiple of a run of the largest element.
+    fn buffer_limit(&self) -> u64 {
+        let limit = self.inner.limits.max_buffer_size.min(MOST_BYTES);
+        limit - limit % (RUN * 4)
+    }
+
+    fn start_forward<T: Element>(&self, mask: &Mask, x: &[T]) -> Result<Readback, Error> {
+        let data = self.upload(bytemuck::cast_slice(x))?;
+        let range = BufferRange::new(&data, 0, size_of_val(x) as u64).with_dtype(T::DTYPE);
+        self.read_back(&data, |encoder| self.record_forward(encoder, mask, range, range))
+    }
+
+    /// The mask from element `first` on, as far as a buffer can hold it.
+    fn start_keep_mask(&self, mask: &Mask, first: u64, length: u64) -> Result<(Readback, usize), Error> {
+        let length = (length - first).min(self.buffer_limit() * 8);
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+        let words = self.create_buffer(MaskFormat::Bits.size(length), usage)?;
+        let readback = self.read_back(&words, |encoder| {
+            self.record_keep_mask(encoder, &mask.skip(first), &words, length, MaskFormat::Bits)
+        })?;
+        Ok((readback, length.div_ceil(32) as usize))
+    }
+
+    /// A new storage buffer with this content, padded to whole words.
     pub(super) fn upload(&self, bytes: &[u8]) -> Result<wgpu::Buffer, Error> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let buffer = self.create_buffer(bytes.len() as u64, usage)?;
-        scoped(&self.inner.device, "upload", || self.inner.queue.write_buffer(&buffer, 0, bytes))?;
+        let buffer = self.create_buffer((bytes.len() as u64).next_multiple_of(4), usage)?;
+        let (words, rest) = bytes.split_at(bytes.len() - bytes.len() % 4);
+        scoped(&self.inner.device, "upload", || {
+            self.inner.queue.write_buffer(&buffer, 0, words);
+            if !rest.is_empty() {
+                let mut last = [0; 4];
+                last[..rest.len()].copy_from_slice(rest);
+                self.inner.queue.write_buffer(&buffer, words.len() as u64, &last);
+            }
+        })?;
         Ok(buffer)
     }
 
@@ -144,6 +186,13 @@ impl Context {
     }
 }
 
+/// Room on the host for a result, or an error instead of the abort that a vector would make of it.
+pub(super) fn reserve<T>(length: u64) -> Result<Vec<T>, Error> {
+    let mut vec = Vec::new();
+    let reserved = usize::try_from(length).ok().and_then(|length| vec.try_reserve_exact(length).ok());
+    reserved.map(|()| vec).ok_or(Error::OutOfMemory { what: "result on the host" })
+}
+
 /// A result on its way to the host.
 pub(super) struct Readback {
     context: Context,
@@ -153,13 +202,16 @@ pub(super) struct Readback {
 }
 
 impl Readback {
+    /// Appends the first `count` elements to `out`, which has room for them.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(super) fn finish_blocking<T: bytemuck::Pod>(self) -> Result<Vec<T>, Error> {
+    pub(super) fn finish_into_blocking<T: bytemuck::Pod>(self, out: &mut Vec<T>, count: usize) -> Result<(), Error> {
         self.mapping.wait_for_device(&self.context.inner.device, &self.submission);
-        pollster::block_on(self.mapping.clone()).and_then(|()| self.take()).map_err(|error| self.explain(error))
+        pollster::block_on(self.mapping.clone())
+            .and_then(|()| self.copy_into(out, count))
+            .map_err(|error| self.explain(error))
     }
 
-    pub(super) async fn finish<T: bytemuck::Pod>(self) -> Result<Vec<T>, Error> {
+    pub(super) async fn finish_into<T: bytemuck::Pod>(self, out: &mut Vec<T>, count: usize) -> Result<(), Error> {
         // Someone must poll the device on native, and an executor's thread must not be blocked: a thread of its own.
         // In browsers the event loop does it.
         #[cfg(not(target_arch = "wasm32"))]
@@ -168,12 +220,18 @@ impl Readback {
             let submission = self.submission.clone();
             std::thread::spawn(move || mapping.wait_for_device(&device, &submission));
         }
-        self.mapping.clone().await.and_then(|()| self.take()).map_err(|error| self.explain(error))
+        self.mapping.clone().await.and_then(|()| self.copy_into(out, count)).map_err(|error| self.explain(error))
     }
 
-    fn take<T: bytemuck::Pod>(&self) -> Result<Vec<T>, String> {
+    fn copy_into<T: bytemuck::Pod>(&self, out: &mut Vec<T>, count: usize) -> Result<(), String> {
         let view = self.staging.get_mapped_range(..).map_err(|error| error.to_string())?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
+        let bytes = &view[..count * size_of::<T>()];
+        match bytemuck::try_cast_slice(bytes) {
+            Ok(values) => out.extend_from_slice(values),
+            // Mapped memory is aligned in practice; nothing promises it.
+            Err(_) => out.extend(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned::<T>)),
+        }
+        Ok(())
     }
 
     fn explain(&self, message: String) -> Error {

@@ -1,10 +1,10 @@
 //! The buffer tier: records and submits; never waits or reads back.
 
 use super::{context::Context, device_errors::scoped, range::BufferRange};
-use crate::{Error, Mask};
+use crate::{Error, Mask, MaskFormat};
 
 impl Context {
-    /// Submits `y = keep ? x·scale : +0` on f32 buffer ranges. The same range for both means in place.
+    /// Submits `y = keep ? x·scale : +0` on buffer ranges. The same range for both means in place.
     ///
     /// # Errors
     /// Those of [`record_forward`](Self::record_forward), and what the device says of the submission.
@@ -30,7 +30,7 @@ impl Context {
         self.submit(|encoder| self.record_backward(encoder, mask, output_gradient, input_gradient))
     }
 
-    /// Submits the packed keep mask of `length` elements, 4·⌈length/32⌉ bytes.
+    /// Submits the keep mask of `length` elements, of [`MaskFormat::size`] bytes.
     ///
     /// # Errors
     /// As [`submit_forward`](Self::submit_forward).
@@ -39,8 +39,9 @@ impl Context {
         mask: &Mask,
         output: impl Into<BufferRange<'a>>,
         length: u64,
+        format: MaskFormat,
     ) -> Result<wgpu::SubmissionIndex, Error> {
-        self.submit(|encoder| self.record_keep_mask(encoder, mask, output, length))
+        self.submit(|encoder| self.record_keep_mask(encoder, mask, output, length, format))
     }
 
     pub(super) fn submit(

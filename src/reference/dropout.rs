@@ -1,13 +1,15 @@
 //! Inverted dropout and its mask.
 
 use super::keep_rule::{KEEP_DOMAIN, halves, random_block};
-use crate::{Error, Mask};
+use crate::{Element, Error, Mask};
 
 /// `y = keep ? x·scale : +0`. In evaluation, and for p = 0, the bits are copied unchanged.
 ///
+/// Computed in f32; 16-bit elements are rounded to nearest even once.
+///
 /// # Errors
-/// [`Error::IndexRange`] when the elements lie past the generator's range.
-pub fn forward(mask: &Mask, x: &[f32]) -> Result<Vec<f32>, Error> {
+/// [`Error::IndexRange`] when the elements lie past the generator's range, [`Error::View`].
+pub fn forward<T: Element>(mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
     mask.check_length(x.len() as u64)?;
     if mask.keeps_all() {
         return Ok(x.to_vec());
@@ -15,7 +17,7 @@ pub fn forward(mask: &Mask, x: &[f32]) -> Result<Vec<f32>, Error> {
     let scale = mask.scale();
     let mut y = Vec::with_capacity(x.len());
     for_each_decision(mask, x.len() as u64, |local, keep| {
-        y.push(if keep { x[local as usize] * scale } else { 0.0 });
+        y.push(if keep { T::narrow(x[local as usize].widen() * scale) } else { T::narrow(0.0) });
     });
     Ok(y)
 }
@@ -24,7 +26,7 @@ pub fn forward(mask: &Mask, x: &[f32]) -> Result<Vec<f32>, Error> {
 ///
 /// # Errors
 /// As [`forward`].
-pub fn backward(mask: &Mask, dy: &[f32]) -> Result<Vec<f32>, Error> {
+pub fn backward<T: Element>(mask: &Mask, dy: &[T]) -> Result<Vec<T>, Error> {
     forward(mask, dy)
 }
 
@@ -46,17 +48,16 @@ pub fn keep_mask(mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
 fn for_each_decision(mask: &Mask, length: u64, mut decide: impl FnMut(u64, bool)) {
     let block = |group, part| halves(random_block(mask.generator(), mask.key(), group, part, KEEP_DOMAIN));
     let (high, low) = (mask.threshold() >> 16, mask.threshold() & 0xffff);
-    let mut local = 0;
-    while local < length {
-        let index = mask.start() + local;
-        let group = index >> 3;
-        let first = block(group, 0);
-        let lanes = (index & 7)..8.min((index & 7) + (length - local));
-        for lane in lanes {
-            let half = u64::from(first[lane as usize]);
-            let keep = half < high || half == high && u64::from(block(group, 1)[lane as usize]) < low;
-            decide(local, keep);
-            local += 1;
-        }
+    let mut current = None;
+    for local in 0..length {
+        let index = mask.view().index(local);
+        let (group, lane) = (index >> 3, (index & 7) as usize);
+        let first = match current {
+            Some((known, first)) if known == group => first,
+            _ => block(group, 0),
+        };
+        current = Some((group, first));
+        let half = u64::from(first[lane]);
+        decide(local, half < high || half == high && u64::from(block(group, 1)[lane]) < low);
     }
 }

@@ -6,11 +6,11 @@ use crate::{Generator, Key, Mask};
 /// What a random block is for. Other noise takes other domains; docs/keep-rule.md registers them.
 pub const KEEP_DOMAIN: u32 = 0;
 
-/// Whether the element at `local` position of the data, logical index `mask.start() + local`, is kept.
+/// Whether the element at `local` position of the data, of the mask's view, is kept.
 ///
 /// Indexes wrap at 2⁶⁴; [`Mask::check_length`] says whether they do.
 pub fn keeps(mask: &Mask, local: u64) -> bool {
-    u64::from(uniform(mask.generator(), mask.key(), mask.start().wrapping_add(local))) < mask.threshold()
+    u64::from(uniform(mask.generator(), mask.key(), mask.view().index(local))) < mask.threshold()
 }
 
 /// The 32-bit uniform of the element with a logical index. It does not depend on p.
