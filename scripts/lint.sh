@@ -16,7 +16,7 @@ run() {
 }
 
 run cargo fmt --all -- --check
-run cargo clippy --workspace --all-targets -- -D warnings
+run cargo clippy --workspace --all-targets --all-features -- -D warnings
 run cargo clippy --package wgpu-dropout --no-default-features --lib --tests -- -D warnings
-RUSTDOCFLAGS='-D warnings' run cargo doc --workspace --no-deps
+RUSTDOCFLAGS='-D warnings' run cargo doc --workspace --no-deps --all-features
 printf '\nNo warnings.\n'

@@ -15,7 +15,7 @@ run() {
     "$@"
 }
 
-run cargo test --workspace
+run cargo test --workspace --all-features
 # The keep rule and the CPU reference do without wgpu.
 run cargo test --package wgpu-dropout --no-default-features --lib --tests
 run cargo test --package wgpu-dropout --no-default-features --doc

@@ -14,7 +14,7 @@ fn decide(position: u32) -> u32 {
     var keep = 0u;
     // The run may begin before the range and touch several rows.
     var done = max(position, lead()) - position;
-    loop {
+    while done < RUN {
         let element = call.column + position + done - lead();
         let row = element / call.row_length;
         let column = element % call.row_length;
@@ -22,13 +22,9 @@ fn decide(position: u32) -> u32 {
         rule.start = add_64(rule.start, column);
         let offset = multiply_64(call.row_pitch, row);
         rule.start = add_64(rule.start, offset.x) + vec2<u32>(0u, offset.y);
-        keep |= keep_bits(rule, 0u) << done;
-        done += min(RUN - done, call.row_length - column);
-        if done == RUN {
-            break;
-        }
-        // What follows belongs to the next row.
-        keep &= (1u << done) - 1u;
+        let count = min(RUN - done, call.row_length - column);
+        keep |= (keep_bits(rule, 0u) & (0xffffffffu >> (RUN - count))) << done;
+        done += count;
     }
     return keep;
 }

@@ -49,7 +49,9 @@ fn group_of_run(first: vec2<u32>, i: u32) -> vec2<u32> {
     if START_IS_ALIGNED {
         return vec2<u32>(first.x | i, first.y);
     }
-    return add_64(first, i);
+    // Indexes wrap at 2^64, so groups at 2^61: a run may begin before index 0 and use only what follows.
+    let group = add_64(first, i);
+    return vec2<u32>(group.x, group.y & 0x1fffffffu);
 }
 
 fn keep_block(rule: KeepRule, group: vec2<u32>, part: u32) -> vec4<u32> {

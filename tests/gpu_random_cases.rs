@@ -1,0 +1,218 @@
+//! Random combinations of everything a call can be, against the reference: type, length, offsets, place, view,
+//! probability, key, layout, limits of the device. Guards around every range must stay.
+#![cfg(all(feature = "gpu", feature = "half"))]
+
+mod adapters;
+
+use std::sync::OnceLock;
+
+use adapters::{buffer, device, read, subjects};
+use half::{bf16, f16};
+use proptest::{
+    prelude::*,
+    test_runner::{RngAlgorithm, TestRng, TestRunner},
+};
+use wgpu_dropout::{
+    BufferRange, Context, Dropout, Dtype, Generator, Key, Layout, Mask, MaskFormat, Options, View, reference,
+};
+
+#[derive(Clone, Debug)]
+enum Place {
+    Separate,
+    InPlace,
+    /// Two ranges of one buffer, this many bytes apart; whether the output comes first.
+    OneBuffer(usize, bool),
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    context: usize,
+    mask: Mask,
+    dtype: Dtype,
+    length: usize,
+    /// Elements before the ranges.
+    shifts: [usize; 2],
+    place: Place,
+    seed: u64,
+}
+
+/// Ordinary devices, and devices whose bindings and dispatches are tiny, with both layouts.
+fn contexts() -> &'static [(String, Context)] {
+    static CONTEXTS: OnceLock<Vec<(String, Context)>> = OnceLock::new();
+    CONTEXTS.get_or_init(|| {
+        let mut contexts = vec![];
+        for subject in subjects() {
+            for layout in [Layout::Neighbouring, Layout::Interleaved] {
+                for tiny in [false, true] {
+                    let (device, queue) = device(subject, |descriptor| {
+                        if tiny {
+                            descriptor.required_limits.max_storage_buffer_binding_size = 4096;
+                            descriptor.required_limits.max_compute_workgroups_per_dimension = 2;
+                        }
+                    });
+                    let options = Options { workgroup_size: 32, immediates: !tiny, layout: Some(layout) };
+                    let context = Context::with_options(device, queue, options).unwrap();
+                    contexts.push((format!("{} {layout:?}, tiny limits: {tiny}", subject.name), context));
+                }
+            }
+        }
+        contexts
+    })
+}
+
+fn view() -> impl Strategy<Value = View> {
+    let start = prop_oneof![
+        0_u64..100,
+        (1_u64 << 32) - 50..1 << 32,
+        (1_u64 << 35) - 50..1 << 35,
+        (1_u64 << 40)..(1 << 40) + 50
+    ];
+    let rows = (
+        start.clone(),
+        prop_oneof![1_u64..10, 10_u64..200, 200_u64..3000],
+        prop_oneof![0_u64..5, any::<u32>().prop_map(u64::from)],
+    );
+    prop_oneof![
+        start.prop_map(View::contiguous),
+        rows.prop_map(|(start, length, gap)| View::rows(start, length, length + gap)),
+    ]
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let mask = (
+        prop_oneof![Just(0.0), Just(0.5), Just(1.0), Just(1e-6), 0.0..1.0_f64],
+        prop_oneof![Just(Generator::Threefry), Just(Generator::Philox)],
+        any::<[u64; 2]>(),
+        view(),
+        0_u64..3000,
+    )
+        .prop_map(|(p, generator, [seed, stream], view, skipped)| {
+            let dropout = Dropout::new(p).unwrap().with_generator(generator);
+            dropout.mask(Key::new(seed).with_stream(stream)).at(view).skip(skipped)
+        });
+    let place = prop_oneof![
+        Just(Place::Separate),
+        Just(Place::InPlace),
+        (0_usize..6000, any::<bool>()).prop_map(|(apart, first)| Place::OneBuffer(apart, first)),
+    ];
+    (
+        0..contexts().len(),
+        mask,
+        prop_oneof![Just(Dtype::F32), Just(Dtype::F16), Just(Dtype::Bf16)],
+        prop_oneof![0_usize..70, 0_usize..6000],
+        [0_usize..20, 0_usize..20],
+        prop_oneof![Just(0), Just(8)],
+        place,
+        any::<u64>(),
+    )
+        .prop_map(|(context, mask, dtype, length, shifts, align, place, seed)| {
+            // A good share of aligned ranges, which other kernels handle.
+            let shifts = if align == 0 { shifts } else { shifts.map(|shift| shift / align * align) };
+            Case { context, mask, dtype, length, shifts, place, seed }
+        })
+}
+
+/// Bytes that are finite numbers of moderate size in every type.
+fn data(case: &Case, bytes: usize) -> Vec<u8> {
+    let mut state = case.seed | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % 2001) as f32 / 8.0 - 125.0
+    };
+    let elements = bytes / case.dtype.size() as usize;
+    match case.dtype {
+        Dtype::F32 => bytemuck::cast_slice(&(0..elements).map(|_| next()).collect::<Vec<f32>>()).to_vec(),
+        Dtype::F16 => bytemuck::cast_slice(&(0..elements).map(|_| f16::from_f32(next())).collect::<Vec<_>>()).to_vec(),
+        Dtype::Bf16 => {
+            bytemuck::cast_slice(&(0..elements).map(|_| bf16::from_f32(next())).collect::<Vec<_>>()).to_vec()
+        }
+    }
+}
+
+fn expected(case: &Case, x: &[u8]) -> Vec<u8> {
+    fn forward<T: wgpu_dropout::Element>(mask: &Mask, x: &[u8]) -> Vec<u8> {
+        let x: Vec<T> = bytemuck::pod_collect_to_vec(x);
+        bytemuck::cast_slice(&reference::forward(mask, &x).unwrap()).to_vec()
+    }
+    match case.dtype {
+        Dtype::F32 => forward::<f32>(&case.mask, x),
+        Dtype::F16 => forward::<f16>(&case.mask, x),
+        Dtype::Bf16 => forward::<bf16>(&case.mask, x),
+    }
+}
+
+const GUARD: usize = 12;
+
+fn words(bytes: &[u8]) -> Vec<u32> {
+    bytemuck::pod_collect_to_vec(bytes)
+}
+
+fn run(case: &Case) -> Result<(), TestCaseError> {
+    let (name, context) = &contexts()[case.context];
+    let element = case.dtype.size() as usize;
+    let size = case.length * element;
+    let x = data(case, size);
+    let [before_input, before_output] = case.shifts.map(|shift| shift * element);
+    let round = |bytes: usize| (bytes + GUARD).next_multiple_of(4);
+    let poisoned = |length: usize| -> Vec<u8> { (0..length).map(|i| (i * 37 + 11) as u8 | 1).collect() };
+
+    // Where input and output lie, and what the buffers hold before and after.
+    let (input_at, output_at, one_buffer) = match case.place {
+        Place::Separate => (before_input, before_output, false),
+        Place::InPlace => (before_output, before_output, true),
+        Place::OneBuffer(apart, output_first) => {
+            let low = before_input;
+            // The next word at least, so that the two share none.
+            let high = (low + size).next_multiple_of(4) + apart / element * element + before_output;
+            if output_first { (high, low, true) } else { (low, high, true) }
+        }
+    };
+    let mut input = poisoned(round(input_at.max(if one_buffer { output_at } else { 0 }) + size));
+    input[input_at..input_at + size].copy_from_slice(&x);
+    let mut output = if one_buffer { input.clone() } else { poisoned(round(output_at + size)) };
+    let input_buffer = buffer(context, &words(&input));
+    let output_buffer = if one_buffer { input_buffer.clone() } else { buffer(context, &words(&output)) };
+    let range = |buffer, at: usize| BufferRange::new(buffer, at as u64, size as u64).with_dtype(case.dtype);
+    context.submit_forward(&case.mask, range(&input_buffer, input_at), range(&output_buffer, output_at)).unwrap();
+    output[output_at..output_at + size].copy_from_slice(&expected(case, &x));
+    let [actual] = read(context, [&output_buffer]);
+    let actual: &[u8] = bytemuck::cast_slice(&actual);
+    if let Some(i) = (0..output.len()).find(|&i| actual[i] != output[i]) {
+        let element = (i as i64 - output_at as i64).div_euclid(element as i64);
+        return Err(TestCaseError::fail(format!(
+            "{name}: byte {i}, element {element}: expected {:02x}, actual {:02x}",
+            output[i], actual[i]
+        )));
+    }
+
+    // The mask, as bits and as bytes at an odd place.
+    let keep = reference::keep_mask(&case.mask, case.length as u64).unwrap();
+    let bits = buffer(context, &vec![0xdead_beef; keep.len() + 2]);
+    context
+        .submit_keep_mask(
+            &case.mask,
+            BufferRange::new(&bits, 4, keep.len() as u64 * 4),
+            case.length as u64,
+            MaskFormat::Bits,
+        )
+        .unwrap();
+    let mut bytes = poisoned(round(case.shifts[0] + case.length));
+    let byte_buffer = buffer(context, &words(&bytes));
+    let byte_range = BufferRange::new(&byte_buffer, case.shifts[0] as u64, case.length as u64);
+    context.submit_keep_mask(&case.mask, byte_range, case.length as u64, MaskFormat::Bytes).unwrap();
+    for i in 0..case.length {
+        bytes[case.shifts[0] + i] = (keep[i / 32] >> (i % 32)) as u8 & 1;
+    }
+    let [bits, actual_bytes] = read(context, [&bits, &byte_buffer]);
+    prop_assert!(bits == [&[0xdead_beef], &keep[..], &[0xdead_beef]].concat(), "{name}: bits");
+    prop_assert!(bytemuck::cast_slice::<u32, u8>(&actual_bytes) == bytes, "{name}: bytes");
+    Ok(())
+}
+
+/// Always the same cases, so that a failure can be repeated.
+#[test]
+fn any_call_equals_the_reference() {
+    let config = ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    TestRunner::new_with_rng(config, rng).run(&case(), |case| run(&case)).unwrap();
+}
