@@ -1,0 +1,52 @@
+//! Finds adapters. An adapter's number is its position here, so that `info` and `--adapter` agree.
+
+use wgpu_dropout::{Context, wgpu};
+
+use crate::error::Error;
+
+/// Every adapter, or the library's error with its remedy when there is none.
+///
+/// The environment variables of wgpu are heeded, as the library does.
+pub fn all() -> Result<Vec<wgpu::Adapter>, Error> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    if adapters.is_empty() {
+        // It says what to install.
+        Context::new_blocking()?;
+    }
+    Ok(adapters)
+}
+
+/// Opens adapter `index`, or the one that wgpu thinks best.
+pub fn open(index: Option<usize>) -> Result<Context, Error> {
+    let Some(index) = index else { return Ok(Context::new_blocking()?) };
+    let adapters = all()?;
+    match adapters.get(index) {
+        Some(adapter) => Ok(pollster::block_on(Context::from_adapter(adapter))?),
+        None => Err(no_such_adapter(index, &adapters)),
+    }
+}
+
+/// The number of the adapter with this description.
+pub fn position(adapters: &[wgpu::Adapter], info: &wgpu::AdapterInfo) -> Option<usize> {
+    adapters.iter().position(|adapter| adapter.get_info() == *info)
+}
+
+pub fn no_such_adapter(index: usize, adapters: &[wgpu::Adapter]) -> Error {
+    let lines: Vec<_> =
+        (0..).zip(adapters).map(|(n, adapter)| format!("  {}", describe(n, &adapter.get_info()))).collect();
+    Error::NoSuchAdapter { index, list: lines.join("\n") }
+}
+
+/// One line: number, name, backend, driver.
+pub fn describe(index: usize, info: &wgpu::AdapterInfo) -> String {
+    format!("{index}: {} ({:?}, {})", info.name, info.backend, driver(info))
+}
+
+pub fn driver(info: &wgpu::AdapterInfo) -> String {
+    match (info.driver.as_str(), info.driver_info.as_str()) {
+        ("", "") => "driver unknown".to_owned(),
+        ("", one) | (one, "") => one.to_owned(),
+        (driver, version) => format!("{driver}, {version}"),
+    }
+}

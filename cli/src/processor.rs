@@ -1,0 +1,93 @@
+//! Who computes: a GPU, or the CPU reference on every core.
+
+use std::{num::NonZero, thread};
+
+use wgpu_dropout::{Context, Error, Mask, reference};
+
+pub enum Processor {
+    Gpu(Context),
+    Cpu,
+}
+
+/// Elements that every kernel and every thread handles whole: pieces of a multiple of this join without a seam.
+const GRAIN: u64 = 2048;
+
+impl Processor {
+    /// y = keep ? x·scale : +0.
+    pub fn forward(&self, mask: &Mask, x: &[f32]) -> Result<Vec<f32>, Error> {
+        match self {
+            Self::Gpu(context) => context.forward_blocking(mask, x),
+            Self::Cpu => on_every_core(mask, x.len() as u64, |mask, first, length| {
+                reference::forward(mask, &x[first as usize..][..length as usize])
+            }),
+        }
+    }
+
+    /// dx = keep ? dy·scale : +0.
+    pub fn backward(&self, mask: &Mask, dy: &[f32]) -> Result<Vec<f32>, Error> {
+        match self {
+            Self::Gpu(context) => context.backward_blocking(mask, dy),
+            Self::Cpu => on_every_core(mask, dy.len() as u64, |mask, first, length| {
+                reference::backward(mask, &dy[first as usize..][..length as usize])
+            }),
+        }
+    }
+
+    /// The packed mask.
+    pub fn keep_mask(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
+        match self {
+            Self::Gpu(context) => context.keep_mask_blocking(mask, length),
+            Self::Cpu => on_every_core(mask, length, |mask, _, length| reference::keep_mask(mask, length)),
+        }
+    }
+
+    /// How many elements of 4 bytes to handle at once, so that memory stays bounded and the device can bind them.
+    pub fn piece_of_values(&self) -> u64 {
+        self.piece(1 << 22, 32)
+    }
+
+    /// The same for the bits of a mask.
+    pub fn piece_of_mask(&self) -> u64 {
+        match self {
+            Self::Gpu(_) => self.piece(1 << 26, 1),
+            // The reference is far slower, and a reader of a pipe should not wait for long.
+            Self::Cpu => 1 << 22,
+        }
+    }
+
+    fn piece(&self, wanted: u64, bits_per_element: u64) -> u64 {
+        let Self::Gpu(context) = self else { return wanted };
+        let limits = context.device().limits();
+        let most_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let most = most_bytes.saturating_mul(8) / bits_per_element;
+        (wanted.min(most) / GRAIN * GRAIN).max(GRAIN)
+    }
+}
+
+/// Splits `length` elements between threads and joins the results in order.
+fn on_every_core<T: Send>(
+    mask: &Mask,
+    length: u64,
+    compute: impl Fn(&Mask, u64, u64) -> Result<Vec<T>, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    mask.check_length(length)?;
+    let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let share = length.div_ceil(cores).next_multiple_of(GRAIN);
+    let compute = &compute;
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..length.div_ceil(share.max(1)))
+            .map(|part| {
+                let first = part * share;
+                let part = mask.at(mask.start() + first);
+                scope.spawn(move || compute(&part, first, share.min(length - first)))
+            })
+            .collect();
+        let mut whole = Vec::new();
+        for thread in threads {
+            let mut part = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            // The first part grows to the whole; with one core nothing is copied.
+            if whole.is_empty() { whole = part } else { whole.append(&mut part) }
+        }
+        Ok(whole)
+    })
+}
