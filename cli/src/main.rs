@@ -4,6 +4,7 @@ mod adapter;
 mod apply;
 mod args;
 mod error;
+mod mask;
 mod npy;
 mod output;
 mod processor;
@@ -24,6 +25,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Apply(apply::Args),
+    Mask(mask::Args),
 }
 
 // Files and devices are little-endian, and values go from one to the other unchanged.
@@ -33,6 +35,7 @@ compile_error!("wgpu-dropout runs on little-endian machines");
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Apply(args) => apply::run(&args),
+        Command::Mask(args) => mask::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,170 @@
+//! `mask`: keep masks as a stream of bytes.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    sync::mpsc::sync_channel,
+    thread,
+};
+
+use wgpu_dropout::Mask;
+
+use crate::{
+    args::{MaskArgs, ProcessorArgs, number},
+    error::Error,
+    npy::Header,
+    output::WholeFile,
+    processor::Processor,
+    progress,
+};
+
+/// Write a keep mask: 1 = kept
+///
+/// To standard output unless --output is given. With --count 0 the mask goes on until the index range ends or the
+/// reader closes the pipe.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    mask: MaskArgs,
+
+    /// How many elements; 0 means without end
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]
+    count: u64,
+
+    /// How an element is written
+    #[arg(long, value_enum, default_value_t = Format::Bits)]
+    format: Format,
+
+    /// The file to create or replace, which appears whole or not at all
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    processor: ProcessorArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Packed little-endian 32-bit words: element j is bit j & 31 of word j >> 5; unused bits are 0
+    Bits,
+    /// One byte an element, 0 or 1
+    Bytes,
+    /// An .npy array of booleans ('|b1') of shape (N,)
+    Npy,
+}
+
+pub fn run(args: &Args) -> Result<(), Error> {
+    let mask = args.mask.mask()?;
+    let endless = args.count == 0;
+    if endless && args.format == Format::Npy {
+        return Err(Error::Options("--count 0 is without end, and an .npy header states the length: give a --count"));
+    }
+    if endless && args.output.is_some() {
+        return Err(Error::Options(
+            "--count 0 is without end, and --output would fill the disk: give a --count, or a pipe",
+        ));
+    }
+    // A mask without end has at least one element.
+    mask.check_length(args.count.max(1))?;
+    let total = if endless { mask.generator().index_end() - u128::from(mask.start()) } else { args.count.into() };
+
+    let mut sink = Sink::open(args.output.as_deref())?;
+    let processor = args.processor.open()?;
+    if args.format == Format::Npy {
+        sink.write(&Vec::from(&Header::new("|b1", &[args.count])))?;
+    }
+    let bar = progress::bar(args.count, processor.piece_of_mask());
+    let mut done = 0;
+    for_each_piece(&processor, &mask, total, |words, length| {
+        match args.format {
+            Format::Bits => sink.write(bytemuck::cast_slice(words))?,
+            Format::Bytes | Format::Npy => write_a_byte_each(&mut sink, words, length)?,
+        }
+        done += length;
+        bar.set_position(done);
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    sink.finish()
+}
+
+/// Calls `write(words, length)` for each piece in order, while the next one is being computed.
+fn for_each_piece(
+    processor: &Processor,
+    mask: &Mask,
+    total: u128,
+    mut write: impl FnMut(&[u32], u64) -> Result<(), Error>,
+) -> Result<(), Error> {
+    // A multiple of 32 elements, so that the packed words join.
+    let piece = processor.piece_of_mask();
+    let (sender, receiver) = sync_channel(1);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut done: u128 = 0;
+            while done < total {
+                let length = u128::from(piece).min(total - done) as u64;
+                let words = processor.keep_mask(&mask.at(mask.start() + done as u64), length);
+                let failed = words.is_err();
+                // Nobody receives any more when writing has failed.
+                if sender.send((words, length)).is_err() || failed {
+                    return;
+                }
+                done += u128::from(length);
+            }
+        });
+        // By value, so that an early return closes the channel.
+        for (words, length) in receiver {
+            write(&words?, length)?;
+        }
+        Ok(())
+    })
+}
+
+fn write_a_byte_each(sink: &mut Sink, words: &[u32], length: u64) -> Result<(), Error> {
+    const WORDS: usize = 1 << 13;
+    let mut bytes = vec![0; WORDS * 32];
+    let mut left = length as usize;
+    for words in words.chunks(WORDS) {
+        for (bytes, word) in bytes.chunks_exact_mut(32).zip(words) {
+            for (bit, byte) in bytes.iter_mut().enumerate() {
+                *byte = (word >> bit) as u8 & 1;
+            }
+        }
+        let written = left.min(words.len() * 32);
+        sink.write(&bytes[..written])?;
+        left -= written;
+    }
+    Ok(())
+}
+
+/// Where the bytes go.
+enum Sink {
+    File(WholeFile),
+    Stdout(io::StdoutLock<'static>),
+}
+
+impl Sink {
+    fn open(path: Option<&Path>) -> Result<Self, Error> {
+        match path {
+            Some(path) => Ok(Self::File(WholeFile::create(path)?)),
+            None if io::stdout().is_terminal() => {
+                Err(Error::Options("a mask is binary and standard output is a terminal: give --output FILE, or a pipe"))
+            }
+            None => Ok(Self::Stdout(io::stdout().lock())),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Stdout(stdout) => stdout.write_all(bytes).map_err(Error::Stdout),
+        }
+    }
+
+    fn finish(self) -> Result<(), Error> {
+        match self {
+            Self::File(file) => file.finish(),
+            Self::Stdout(mut stdout) => stdout.flush().map_err(Error::Stdout),
+        }
+    }
+}
