@@ -9,6 +9,7 @@ mod npy;
 mod output;
 mod processor;
 mod progress;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ struct Cli {
 enum Command {
     Apply(apply::Args),
     Mask(mask::Args),
+    Verify(verify::Args),
 }
 
 // Files and devices are little-endian, and values go from one to the other unchanged.
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Apply(args) => apply::run(&args),
         Command::Mask(args) => mask::run(&args),
+        Command::Verify(args) => verify::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

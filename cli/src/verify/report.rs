@@ -1,0 +1,276 @@
+//! The results: a table for people, JSON and JUnit XML for programs.
+
+use serde_json::{Value, json};
+use wgpu_dropout::{KEEP_RULE_VERSION, wgpu};
+
+use super::{
+    checks::{About, Check},
+    tally::Tally,
+};
+use crate::adapter;
+
+/// What was found on one adapter.
+pub struct Report {
+    pub index: Option<usize>,
+    pub info: wgpu::AdapterInfo,
+    pub ended: Ended,
+    pub results: Vec<Result>,
+}
+
+pub enum Ended {
+    Ran,
+    /// It cannot run the kernels, which is no fault.
+    Skipped,
+    NotOpened(String),
+}
+
+/// What one check found.
+pub struct Result {
+    pub check: &'static Check,
+    pub tally: Tally,
+    /// Why it could not go on.
+    pub error: Option<String>,
+    pub seconds: f64,
+}
+
+impl Result {
+    /// A check that compared nothing has not passed.
+    pub fn passed(&self) -> bool {
+        self.error.is_none() && self.tally.mismatches == 0 && self.tally.compared > 0
+    }
+
+    fn problem(&self) -> Option<String> {
+        let Tally { compared, mismatches, .. } = self.tally;
+        match &self.error {
+            Some(error) => Some(error.clone()),
+            None if self.passed() => None,
+            None if compared == 0 => Some("nothing was compared".to_owned()),
+            None => Some(format!("{mismatches} of {compared} comparisons differ")),
+        }
+    }
+}
+
+impl Report {
+    fn passed(&self) -> bool {
+        match self.ended {
+            Ended::Ran => self.results.iter().all(Result::passed) && !self.results.is_empty(),
+            Ended::Skipped => true,
+            Ended::NotOpened(_) => false,
+        }
+    }
+
+    fn ran(&self) -> bool {
+        matches!(self.ended, Ended::Ran)
+    }
+
+    fn name(&self) -> String {
+        title(self.index, &self.info)
+    }
+}
+
+fn title(index: Option<usize>, info: &wgpu::AdapterInfo) -> String {
+    match index {
+        Some(index) => format!("adapter {}", adapter::describe(index, info)),
+        None => format!("adapter {} ({:?}, {})", info.name, info.backend, adapter::driver(info)),
+    }
+}
+
+pub fn heading(index: Option<usize>, info: &wgpu::AdapterInfo) -> String {
+    let columns = format!("  {:<38} {:>12}  {:<6} {:>8}", "check", "compared", "result", "time");
+    format!("{}\n{columns}\n", title(index, info))
+}
+
+pub fn row(result: &Result) -> String {
+    let name = format!("{}: {}", result.check.about.name(), result.check.name);
+    let passed = if result.passed() { "pass" } else { "FAIL" };
+    let mut text = format!("  {name:<38} {:>12}  {passed:<6} {:>6.2} s\n", result.tally.compared, result.seconds);
+    for line in result.problem().iter().chain(&result.tally.first) {
+        text += &format!("    {line}\n");
+    }
+    text
+}
+
+/// Masks and values apart: a driver that flushes a value differently still has the same masks.
+pub fn summary(reports: &[Report]) -> String {
+    let ran: Vec<_> = reports.iter().filter(|report| report.ran()).collect();
+    let mut text = String::new();
+    for about in About::ALL {
+        let passed =
+            |report: &Report| report.results.iter().filter(|result| result.check.about == about).all(Result::passed);
+        let good = ran.iter().filter(|report| passed(report)).count();
+        text += &format!("{}: right on {good} of {} adapters\n", about.name(), ran.len());
+    }
+    text
+}
+
+/// The error of the command, if any.
+pub fn verdict(reports: &[Report]) -> std::result::Result<(), String> {
+    let failed: Vec<_> = reports.iter().filter(|report| !report.passed()).map(Report::name).collect();
+    if !failed.is_empty() {
+        return Err(format!("failed on {}", failed.join("; ")));
+    }
+    if !reports.iter().any(Report::ran) {
+        return Err("no adapter ran: none has compute shaders; install a driver (see wgpu-dropout info)".to_owned());
+    }
+    Ok(())
+}
+
+pub fn json(reports: &[Report]) -> String {
+    let adapters: Vec<_> = reports.iter().map(adapter_json).collect();
+    let report = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "keep_rule_version": KEEP_RULE_VERSION,
+        "passed": verdict(reports).is_ok(),
+        "adapters": adapters,
+    });
+    format!("{report:#}\n")
+}
+
+fn adapter_json(report: &Report) -> Value {
+    let (status, error) = match &report.ended {
+        Ended::Ran if report.passed() => ("passed", None),
+        Ended::Ran => ("failed", None),
+        Ended::Skipped => ("skipped", None),
+        Ended::NotOpened(error) => ("failed", Some(error)),
+    };
+    let checks: Vec<_> = report
+        .results
+        .iter()
+        .map(|result| {
+            json!({
+                "about": result.check.about.name(),
+                "check": result.check.name,
+                "passed": result.passed(),
+                "compared": result.tally.compared,
+                "mismatches": result.tally.mismatches,
+                "first_mismatches": result.tally.first,
+                "error": result.error,
+                "seconds": result.seconds,
+            })
+        })
+        .collect();
+    json!({
+        "index": report.index,
+        "name": report.info.name,
+        "backend": format!("{:?}", report.info.backend),
+        "device_type": format!("{:?}", report.info.device_type),
+        "driver": report.info.driver,
+        "driver_info": report.info.driver_info,
+        "status": status,
+        "error": error,
+        "checks": checks,
+    })
+}
+
+/// One test suite an adapter, one test case a check.
+pub fn junit(reports: &[Report]) -> String {
+    let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"wgpu-dropout verify\">\n".to_owned();
+    for report in reports {
+        let cases = match &report.ended {
+            Ended::Ran => report.results.iter().map(test_case).collect(),
+            Ended::Skipped => vec![element_case("adapter", "runs", 0.0, "<skipped message=\"no compute shaders\"/>")],
+            Ended::NotOpened(error) => {
+                vec![element_case("adapter", "opens", 0.0, &format!("<error message=\"{}\"/>", escape(error)))]
+            }
+        };
+        let failures = report.results.iter().filter(|result| !result.passed()).count();
+        let count = |yes| usize::from(yes);
+        let seconds: f64 = report.results.iter().map(|result| result.seconds).sum();
+        text += &format!(
+            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failures}\" errors=\"{}\" skipped=\"{}\" \
+             time=\"{seconds:.3}\">\n{}  </testsuite>\n",
+            escape(&report.name()),
+            cases.len(),
+            count(matches!(report.ended, Ended::NotOpened(_))),
+            count(matches!(report.ended, Ended::Skipped)),
+            cases.concat(),
+        );
+    }
+    text + "</testsuites>\n"
+}
+
+fn test_case(result: &Result) -> String {
+    let failure = result.problem().map_or(String::new(), |problem| {
+        format!("<failure message=\"{}\">{}</failure>", escape(&problem), escape(&result.tally.first.join("\n")))
+    });
+    element_case(result.check.about.name(), result.check.name, result.seconds, &failure)
+}
+
+fn element_case(class: &str, name: &str, seconds: f64, inside: &str) -> String {
+    let (class, name) = (escape(class), escape(name));
+    format!("    <testcase classname=\"{class}\" name=\"{name}\" time=\"{seconds:.3}\">{inside}</testcase>\n")
+}
+
+/// For XML text and attributes. XML 1.0 has no way to write most control characters.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            '"' => escaped += "&quot;",
+            '\n' | '\t' => escaped.push(character),
+            character if character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}') => escaped.push('?'),
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::checks;
+
+    fn report(ended: Ended, tally: Option<Tally>) -> Report {
+        let mut info = wgpu::AdapterInfo::new(wgpu::DeviceType::Cpu, wgpu::Backend::Vulkan);
+        info.name = "a \"GPU\" <&'\u{1b}>".to_owned();
+        let result = |tally| Result { check: &checks::ALL[0], tally, error: None, seconds: 0.5 };
+        Report { index: Some(0), info, ended, results: tally.map(result).into_iter().collect() }
+    }
+
+    fn compared(compared: u64, mismatches: u64) -> Option<Tally> {
+        Some(Tally { compared, mismatches, first: vec!["here & <there>".to_owned()] })
+    }
+
+    #[test]
+    fn passes_only_when_something_ran_and_all_of_it_passed() {
+        let good = || report(Ended::Ran, compared(5, 0));
+        assert!(verdict(&[good(), report(Ended::Skipped, None)]).is_ok());
+        for bad in [
+            vec![],
+            vec![report(Ended::Skipped, None)],
+            vec![good(), report(Ended::NotOpened("lost".to_owned()), None)],
+            vec![good(), report(Ended::Ran, compared(5, 1))],
+            vec![good(), report(Ended::Ran, compared(0, 0))],
+            vec![good(), report(Ended::Ran, None)],
+        ] {
+            assert!(verdict(&bad).is_err());
+            assert!(json(&bad).contains("\"passed\": false"));
+        }
+    }
+
+    #[test]
+    fn xml_is_well_formed_whatever_a_driver_calls_itself() {
+        let reports = [
+            report(Ended::Ran, compared(5, 1)),
+            report(Ended::Skipped, None),
+            report(Ended::NotOpened("<lost> & \"gone\"".to_owned()), None),
+        ];
+        let xml = junit(&reports);
+        let document = roxmltree::Document::parse(&xml).unwrap();
+        let attributes = |tag: &str, name: &str| -> Vec<_> {
+            let elements = document.descendants().filter(|node| node.has_tag_name(tag));
+            elements.map(|node| node.attribute(name).unwrap().to_owned()).collect()
+        };
+        assert!(attributes("testsuite", "name")[0].starts_with("adapter 0: a \"GPU\" <&'?> ("), "{xml}");
+        assert_eq!(attributes("testsuite", "tests"), ["1", "1", "1"]);
+        assert_eq!(attributes("testsuite", "failures"), ["1", "0", "0"]);
+        assert_eq!(attributes("testsuite", "skipped"), ["0", "1", "0"]);
+        assert_eq!(attributes("testsuite", "errors"), ["0", "0", "1"]);
+        assert_eq!(attributes("failure", "message"), ["1 of 5 comparisons differ"]);
+        assert_eq!(attributes("error", "message"), ["<lost> & \"gone\""]);
+        assert!(xml.contains("here &amp; &lt;there&gt;"), "{xml}");
+    }
+}
