@@ -4,6 +4,7 @@ mod adapter;
 mod apply;
 mod args;
 mod error;
+mod info;
 mod mask;
 mod npy;
 mod output;
@@ -25,6 +26,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Info(info::Args),
     Apply(apply::Args),
     Mask(mask::Args),
     Verify(verify::Args),
@@ -36,6 +38,7 @@ compile_error!("wgpu-dropout runs on little-endian machines");
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Info(args) => info::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Mask(args) => mask::run(&args),
         Command::Verify(args) => verify::run(&args),
