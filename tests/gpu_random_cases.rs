@@ -18,10 +18,10 @@ use wgpu_dropout::{
 
 #[derive(Clone, Debug)]
 enum Place {
-    Separate,
-    InPlace,
+    TwoBuffers,
+    Same,
     /// Two ranges of one buffer, this many bytes apart; whether the output comes first.
-    OneBuffer(usize, bool),
+    Apart(usize, bool),
 }
 
 #[derive(Clone, Debug)]
@@ -91,9 +91,9 @@ fn case() -> impl Strategy<Value = Case> {
             dropout.mask(Key::new(seed).with_stream(stream)).at(view).skip(skipped)
         });
     let place = prop_oneof![
-        Just(Place::Separate),
-        Just(Place::InPlace),
-        (0_usize..6000, any::<bool>()).prop_map(|(apart, first)| Place::OneBuffer(apart, first)),
+        Just(Place::TwoBuffers),
+        Just(Place::Same),
+        (0_usize..6000, any::<bool>()).prop_map(|(apart, first)| Place::Apart(apart, first)),
     ];
     (
         0..contexts().len(),
@@ -158,9 +158,9 @@ fn run(case: &Case) -> Result<(), TestCaseError> {
 
     // Where input and output lie, and what the buffers hold before and after.
     let (input_at, output_at, one_buffer) = match case.place {
-        Place::Separate => (before_input, before_output, false),
-        Place::InPlace => (before_output, before_output, true),
-        Place::OneBuffer(apart, output_first) => {
+        Place::TwoBuffers => (before_input, before_output, false),
+        Place::Same => (before_output, before_output, true),
+        Place::Apart(apart, output_first) => {
             let low = before_input;
             // The next word at least, so that the two share none.
             let high = (low + size).next_multiple_of(4) + apart / element * element + before_output;

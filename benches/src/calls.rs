@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde::Serialize;
-use wgpu_dropout::{Context, Dropout, Generator, Key, Options, requirements, wgpu};
+use wgpu_dropout::{Context, Dropout, Dtype, Generator, Key, Options, requirements, wgpu};
 
 use crate::Error;
 
@@ -56,7 +56,7 @@ pub fn measure_calls(adapter: &wgpu::Adapter) -> Result<Vec<CallCost>, Error> {
         let first = Instant::now();
         context.record_forward(&mut device.create_command_encoder(&Default::default()), &mask, &data, &data)?;
         let first = first.elapsed().as_secs_f64() * 1e6;
-        context.warm_up(Generator::Threefry)?;
+        context.warm_up(Generator::Threefry, Dtype::F32)?;
         let bound = context.bind(&data, &data)?;
         let bare = BareDispatch::new(device, &data);
 

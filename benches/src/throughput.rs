@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use wgpu_dropout::{
-    Bound, BoundMask, Context, Dropout, Generator, Key, Mask, Record, reference, requirements,
+    Bound, BoundMask, Context, Dropout, Generator, Key, Mask, MaskFormat, Record, reference, requirements,
     wgpu::{self, util::DeviceExt},
 };
 
@@ -233,7 +233,7 @@ impl BoundSubject {
         Ok(match op {
             Op::Mask => {
                 let words = wgpu_dropout::BufferRange::new(output, 0, n.div_ceil(32) * 4);
-                Self::Mask(context.bind_mask(words, n)?)
+                Self::Mask(context.bind_mask(words, n, MaskFormat::Bits)?)
             }
             Op::InPlace => Self::Dropout(context.bind(output, output)?),
             _ => Self::Dropout(context.bind(input, output)?),

@@ -17,13 +17,24 @@ pub fn all() -> Result<Vec<wgpu::Adapter>, Error> {
     Ok(adapters)
 }
 
+/// Adapter `index`, or the one that wgpu thinks best.
+pub fn find(index: Option<usize>) -> Result<wgpu::Adapter, Error> {
+    let mut adapters = all()?;
+    let index = match index {
+        Some(index) => index,
+        None => position(&adapters, &Context::new_blocking()?.adapter_info()).unwrap_or(0),
+    };
+    if index >= adapters.len() {
+        return Err(no_such_adapter(index, &adapters));
+    }
+    Ok(adapters.swap_remove(index))
+}
+
 /// Opens adapter `index`, or the one that wgpu thinks best.
 pub fn open(index: Option<usize>) -> Result<Context, Error> {
-    let Some(index) = index else { return Ok(Context::new_blocking()?) };
-    let adapters = all()?;
-    match adapters.get(index) {
-        Some(adapter) => Ok(pollster::block_on(Context::from_adapter(adapter))?),
-        None => Err(no_such_adapter(index, &adapters)),
+    match index {
+        None => Ok(Context::new_blocking()?),
+        Some(_) => Ok(pollster::block_on(Context::from_adapter(&find(index)?))?),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The options that several commands share.
 
-use wgpu_dropout::{Dropout, Generator, Key, Mask};
+use wgpu_dropout::{Dropout, Generator, Key, Mask, View};
 
 use crate::{adapter, error::Error, processor::Processor};
 
@@ -23,6 +23,14 @@ pub struct MaskArgs {
     #[arg(long, value_parser = number, default_value = "0", allow_negative_numbers = true)]
     start: u64,
 
+    /// For rows of a wider matrix: elements of a row
+    #[arg(long, value_name = "L", value_parser = number, requires = "row_pitch", allow_negative_numbers = true)]
+    row_length: Option<u64>,
+
+    /// And elements from the start of a row to the start of the next
+    #[arg(long, value_name = "P", value_parser = number, requires = "row_length", allow_negative_numbers = true)]
+    row_pitch: Option<u64>,
+
     /// The random generator: threefry or philox
     #[arg(long, default_value_t)]
     generator: Generator,
@@ -31,7 +39,11 @@ pub struct MaskArgs {
 impl MaskArgs {
     pub fn mask(&self) -> Result<Mask, Error> {
         let dropout = Dropout::new(self.p)?.with_generator(self.generator);
-        Ok(dropout.mask(Key::new(self.seed).with_stream(self.stream)).at(self.start))
+        let view = match (self.row_length, self.row_pitch) {
+            (Some(length), Some(pitch)) => View::rows(self.start, length, pitch),
+            _ => View::contiguous(self.start),
+        };
+        Ok(dropout.mask(Key::new(self.seed).with_stream(self.stream)).at(view))
     }
 }
 

@@ -28,6 +28,9 @@ pub enum Error {
     #[error("{0}")]
     Options(&'static str),
 
+    #[error("bench: {0}")]
+    Bench(#[from] wgpu_dropout_bench::Error),
+
     #[error("verify: {0}")]
     Verify(String),
 }

@@ -3,6 +3,7 @@
 mod adapter;
 mod apply;
 mod args;
+mod bench;
 mod error;
 mod info;
 mod mask;
@@ -30,6 +31,7 @@ enum Command {
     Apply(apply::Args),
     Mask(mask::Args),
     Verify(verify::Args),
+    Bench(bench::Args),
 }
 
 // Files and devices are little-endian, and values go from one to the other unchanged.
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Apply(args) => apply::run(&args),
         Command::Mask(args) => mask::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

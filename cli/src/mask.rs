@@ -64,9 +64,15 @@ pub fn run(args: &Args) -> Result<(), Error> {
             "--count 0 is without end, and --output would fill the disk: give a --count, or a pipe",
         ));
     }
+    if endless && !mask.view().is_contiguous() {
+        return Err(Error::Options(
+            "--count 0 is without end, and goes along one row: give a --count, or no --row-length",
+        ));
+    }
     // A mask without end has at least one element.
     mask.check_length(args.count.max(1))?;
-    let total = if endless { mask.generator().index_end() - u128::from(mask.start()) } else { args.count.into() };
+    let total =
+        if endless { mask.generator().index_end() - u128::from(mask.view().start()) } else { args.count.into() };
 
     let mut sink = Sink::open(args.output.as_deref())?;
     let processor = args.processor.open()?;
@@ -103,7 +109,7 @@ fn for_each_piece(
             let mut done: u128 = 0;
             while done < total {
                 let length = u128::from(piece).min(total - done) as u64;
-                let words = processor.keep_mask(&mask.at(mask.start() + done as u64), length);
+                let words = processor.keep_mask(&mask.skip(done as u64), length);
                 let failed = words.is_err();
                 // Nobody receives any more when writing has failed.
                 if sender.send((words, length)).is_err() || failed {

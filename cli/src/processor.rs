@@ -2,7 +2,7 @@
 
 use std::{num::NonZero, thread};
 
-use wgpu_dropout::{Context, Error, Mask, reference};
+use wgpu_dropout::{Context, Element, Error, Mask, reference};
 
 pub enum Processor {
     Gpu(Context),
@@ -14,7 +14,7 @@ const GRAIN: u64 = 2048;
 
 impl Processor {
     /// y = keep ? x·scale : +0.
-    pub fn forward(&self, mask: &Mask, x: &[f32]) -> Result<Vec<f32>, Error> {
+    pub fn forward<T: Element + Send + Sync>(&self, mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
         match self {
             Self::Gpu(context) => context.forward_blocking(mask, x),
             Self::Cpu => on_every_core(mask, x.len() as u64, |mask, first, length| {
@@ -24,7 +24,7 @@ impl Processor {
     }
 
     /// dx = keep ? dy·scale : +0.
-    pub fn backward(&self, mask: &Mask, dy: &[f32]) -> Result<Vec<f32>, Error> {
+    pub fn backward<T: Element + Send + Sync>(&self, mask: &Mask, dy: &[T]) -> Result<Vec<T>, Error> {
         match self {
             Self::Gpu(context) => context.backward_blocking(mask, dy),
             Self::Cpu => on_every_core(mask, dy.len() as u64, |mask, first, length| {
@@ -41,7 +41,7 @@ impl Processor {
         }
     }
 
-    /// How many elements of 4 bytes to handle at once, so that memory stays bounded and the device can bind them.
+    /// How many elements of at most 4 bytes to handle at once, so that memory stays bounded and the device can bind them.
     pub fn piece_of_values(&self) -> u64 {
         self.piece(1 << 22, 32)
     }
@@ -78,7 +78,7 @@ fn on_every_core<T: Send>(
         let threads: Vec<_> = (0..length.div_ceil(share.max(1)))
             .map(|part| {
                 let first = part * share;
-                let part = mask.at(mask.start() + first);
+                let part = mask.skip(first);
                 scope.spawn(move || compute(&part, first, share.min(length - first)))
             })
             .collect();

@@ -62,7 +62,7 @@ impl Case {
 
     /// Where an element is, for messages.
     pub fn element(&self, local: u64) -> String {
-        format!("element {local} (index {}) of {self}", u128::from(self.mask.start()) + u128::from(local))
+        format!("element {local} (index {}) of {self}", self.mask.view().index(local))
     }
 
     /// Zeros, infinities, NaNs, subnormals, the largest and the smallest, and normal numbers of every size.
@@ -100,7 +100,7 @@ impl Case {
 
 impl std::fmt::Display for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (key, generator, start) = (self.mask.key(), self.mask.generator(), self.mask.start());
+        let (key, generator, start) = (self.mask.key(), self.mask.generator(), self.mask.view().start());
         let (seed, stream) = (key.seed, key.stream);
         write!(f, "{generator}, p {}, seed {seed}, stream {stream}, start {start}, {} elements", self.p, self.length)
     }
