@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Files, bits, f32_npy, mask, numbers, succeeds, values};
+use common::{Files, bits, f32_npy, mask, npy, numbers, succeeds, values};
 use wgpu_dropout::{Generator, reference};
 
 /// (Python's text of the shape, elements)
@@ -163,5 +163,59 @@ mod permissions {
         let message = fails(["apply", "--p", "0.5", "--seed", "1", "--cpu", &input, &socket]);
         assert!(message.contains(&socket) && message.contains("not a regular file"), "{message}");
         assert!(fs::metadata(&socket).unwrap().file_type().is_socket());
+    }
+}
+
+/// The two column halves of a matrix, placed with a view, are the columns of the whole.
+#[test]
+fn shards_of_columns_equal_the_whole() {
+    const ROWS: usize = 50;
+    let columns = |x: &[f32], range: std::ops::Range<usize>| -> Vec<f32> {
+        x.chunks(100).flat_map(|row| row[range.clone()].to_vec()).collect()
+    };
+    let x = numbers(ROWS * 100);
+    let whole = reference::forward(&mask(0.3, 9, 0, 0, Generator::Threefry), &x).unwrap();
+    for processor in [&[][..], &["--cpu"]] {
+        for (start, range) in [("0", 0..37), ("37", 37..100)] {
+            let files = Files::new();
+            let (width, part) = (range.len().to_string(), columns(&x, range.clone()));
+            let shape = format!("({ROWS}, {width})");
+            let (input, output) = (files.write("in.npy", &f32_npy(&shape, &part)), files.path("out.npy"));
+            let options = ["apply", "--p", "0.3", "--seed", "9", "--start", start, "--row-length", &width];
+            succeeds([&options[..], &["--row-pitch", "100", &input, &output], processor].concat());
+            assert_eq!(bits(&values(&files.read("out.npy"), &shape)), bits(&columns(&whole, range)), "{processor:?}");
+        }
+    }
+}
+
+/// 16-bit numbers, whose bits travel as they are; the reference is the library's, which is tested against `half`.
+#[test]
+fn halves_equal_the_reference() {
+    let mask = mask(0.3, 9, 0, 0, Generator::Threefry);
+    let x: Vec<f32> = numbers(1001).iter().map(|x| x / 8.0).collect();
+    let half: Vec<half::f16> = x.iter().map(|&x| half::f16::from_f32(x)).collect();
+    let brain: Vec<half::bf16> = x.iter().map(|&x| half::bf16::from_f32(x)).collect();
+    let cases: [(&str, &[&str], &[u8], Vec<u8>); 2] = [
+        (
+            "<f2",
+            &[],
+            bytemuck::cast_slice(&half),
+            bytemuck::cast_slice(&reference::forward(&mask, &half).unwrap()).to_vec(),
+        ),
+        (
+            "<u2",
+            &["--dtype", "bf16"],
+            bytemuck::cast_slice(&brain),
+            bytemuck::cast_slice(&reference::forward(&mask, &brain).unwrap()).to_vec(),
+        ),
+    ];
+    for (descr, dtype, input, expected) in cases {
+        for processor in [&[][..], &["--cpu"]] {
+            let files = Files::new();
+            let (path, output) = (files.write("in.npy", &npy(descr, false, "(1001,)", input)), files.path("out.npy"));
+            let options = ["apply", "--p", "0.3", "--seed", "9", &path, &output];
+            succeeds([&options[..], dtype, processor].concat());
+            assert!(files.read("out.npy") == npy(descr, false, "(1001,)", &expected), "{descr} {processor:?}");
+        }
     }
 }

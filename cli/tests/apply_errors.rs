@@ -30,13 +30,14 @@ fn cut(mut bytes: Vec<u8>, by: usize) -> Vec<u8> {
 fn contents() {
     let twelve = [0; 48];
     let grown = [good(), vec![0]].concat();
-    let cases: [(Vec<u8>, &[&str]); 16] = [
+    let cases: [(Vec<u8>, &[&str]); 17] = [
         (vec![], &["in.npy'", "is empty"]),
         (b"P".to_vec(), &["in.npy'", "not an .npy file", "numpy.save"]),
         (b"a text, not an array".to_vec(), &["not an .npy file", "numpy.save"]),
         (b"PK\x03\x04 an archive".to_vec(), &[".npz archive", "numpy.save"]),
         (npy("<f8", false, "(6,)", &twelve), &["'<f8'", "astype('<f4')"]),
-        (npy("<f2", false, "(24,)", &twelve), &["'<f2'", "astype('<f4')"]),
+        (npy("<f2", false, "(23,)", &twelve), &["(23,)", "46 bytes", "48"]),
+        (npy("<u2", false, "(24,)", &twelve), &["'<u2'", "--dtype bf16"]),
         (npy("<i4", false, "(12,)", &twelve), &["'<i4'", "astype('<f4')"]),
         (npy("|O", false, "(12,)", &twelve), &["'|O'"]),
         (npy(">f4", false, "(12,)", &twelve), &["'>f4' (big-endian)", "astype('<f4')"]),
@@ -84,9 +85,13 @@ fn options() {
     check(&with(&["--p", "-0.1", "--seed", "1"]), &good(), &["p is -0.1", "from 0 to 1"]);
     check(&with(&["--p", "NaN", "--seed", "1"]), &good(), &["p is NaN", "from 0 to 1"]);
     let end = ["--p", "0.5", "--seed", "1", "--start", "18446744073709551605"];
-    check(&with(&end), &good(), &["18446744073709551605 + length 12", "threefry", "2^64"]);
+    check(&with(&end), &good(), &["12 elements from start 18446744073709551605", "threefry", "2^64"]);
     let end = ["--p", "0.5", "--seed", "1", "--start", "0x7fffffffffffff8", "--generator", "philox"];
-    check(&with(&end), &good(), &["576460752303423480 + length 12", "philox", "2^59"]);
+    check(&with(&end), &good(), &["12 elements from start 576460752303423480", "philox", "2^59"]);
+    let dtype = ["--p", "0.5", "--seed", "1", "--dtype", "bf16"];
+    check(&with(&dtype), &good(), &["'<f4'", "--dtype bf16 needs '<u2'"]);
+    let rows = ["--p", "0.5", "--seed", "1", "--row-length", "6", "--row-pitch", "5"];
+    check(&with(&rows), &good(), &["row length 6 and row pitch 5"]);
     check(&with(&["--p", "0.5", "--seed", "1", "--adapter", "99"]), &good(), &["adapter 99 does not exist", "  0: "]);
 }
 
@@ -96,7 +101,7 @@ fn the_index_range_of_a_long_array() {
     let length = (1 << 22) + 32;
     let input = f32_npy(&format!("({length},)"), &vec![0.0; length]);
     let start = (u64::MAX - (1 << 22)).to_string();
-    check(&[&OPTIONS[..], &["--start", &start]].concat(), &input, &[&format!("{start} + length {length}")]);
+    check(&[&OPTIONS[..], &["--start", &start]].concat(), &input, &[&format!("{length} elements from start {start}")]);
 }
 
 /// The last elements there are can still be had.
