@@ -12,9 +12,9 @@
 //! let dropout = Dropout::new(0.1)?;               // p is the drop probability
 //! let mask = dropout.mask(Key::new(42).layer(3).step(1000));
 //!
-//! let y = context.forward_blocking(&mask, &[1.0; 4096])?;
-//! let dx = context.backward_blocking(&mask, &[1.0; 4096])?; // the same mask again
-//! assert_eq!(y, wgpu_dropout::reference::forward(&mask, &[1.0; 4096])?);
+//! let y = context.forward_blocking(&mask, &[1.0_f32; 4096])?;
+//! let dx = context.backward_blocking(&mask, &[1.0_f32; 4096])?; // the same mask again
+//! assert_eq!(y, wgpu_dropout::reference::forward(&mask, &[1.0_f32; 4096])?);
 //! # Ok(()) }
 //! ```
 //!
@@ -24,7 +24,8 @@
 //! - *which element is kept?* — a [`Mask`], made by [`Dropout::mask`] from a [`Key`]; the rule is
 //!   [`reference::keeps`] on the CPU, `shaders/keep_rule.wgsl` on the GPU, and `docs/keep-rule.md` in words;
 //! - *what happens to it?* — the operation: forward and backward scale what is kept and write +0 for the rest;
-//! - *where does it lie?* — slices, or [`BufferRange`]s of your buffers.
+//! - *where does it lie, and how is it stored?* — slices, or [`BufferRange`]s of your buffers, of a [`Dtype`]. A [`View`]
+//!   says which part of the logical tensor they hold.
 //!
 //! Three tiers, each built on the one below:
 //!
@@ -39,8 +40,10 @@
 //!
 //! # Features
 //!
-//! `gpu` (default): everything that needs wgpu. Without it, keys, masks and the [`reference`](mod@reference) remain,
-//! with no dependency on wgpu. The crate re-exports [`wgpu`]; a new major version of wgpu is one of this crate.
+//! - `gpu` (default): everything that needs wgpu. Without it, keys, masks and the [`reference`](mod@reference) remain.
+//! - `half`: slices of `half::f16` and `half::bf16`. Buffers of 16-bit floats need no feature.
+//!
+//! The crate re-exports [`wgpu`]; a new major version of wgpu is a new major version of this crate.
 #![warn(missing_docs)]
 
 mod dropout;
