@@ -15,11 +15,16 @@ fn main(
     let position = first_position(workgroup, workgroups, invocation);
     let from_quad = (call.input_offset + position) / ELEMENTS_PER_QUAD;
     let to_quad = (call.output_offset + position) / ELEMENTS_PER_QUAD;
+    // Some loads come before the random numbers, so that memory and arithmetic overlap.
+    let quad_0 = load(from_quad);
+    let quad_1 = load(from_quad + 1u);
+    let quad_2 = load(from_quad + 2u);
+    let quad_3 = load(from_quad + 3u);
     let keep = decide(position);
-    move_quad(from_quad, to_quad, keep);
-    move_quad(from_quad + 1u, to_quad + 1u, keep >> ELEMENTS_PER_QUAD);
-    move_quad(from_quad + 2u, to_quad + 2u, keep >> (2u * ELEMENTS_PER_QUAD));
-    move_quad(from_quad + 3u, to_quad + 3u, keep >> (3u * ELEMENTS_PER_QUAD));
+    store(to_quad, apply(quad_0, keep));
+    store(to_quad + 1u, apply(quad_1, keep >> ELEMENTS_PER_QUAD));
+    store(to_quad + 2u, apply(quad_2, keep >> (2u * ELEMENTS_PER_QUAD)));
+    store(to_quad + 3u, apply(quad_3, keep >> (3u * ELEMENTS_PER_QUAD)));
     if ELEMENTS_PER_WORD == 1u {
         move_quad(from_quad + 4u, to_quad + 4u, keep >> 16u);
         move_quad(from_quad + 5u, to_quad + 5u, keep >> 20u);
