@@ -162,7 +162,9 @@ fn errors() {
     let message = mask(&[&near_the_end[..], &["--output", &file]].concat());
     assert!(message.contains("--count 0") && message.contains("--output"), "{message}");
     let message = mask(&["--count", "2", "--start", "18446744073709551615"]);
-    assert!(message.contains("18446744073709551615 + length 2") && message.contains("2^64"), "{message}");
+    assert!(message.contains("2 elements from start 18446744073709551615") && message.contains("2^64"), "{message}");
+    let message = mask(&["--count", "0", "--row-length", "3", "--row-pitch", "4"]);
+    assert!(message.contains("--row-length"), "{message}");
     let message = mask(&["--count", "2", "--output", &files.path("nowhere/mask")]);
     assert!(message.contains("nowhere/mask") && message.contains("create the directory"), "{message}");
     let message = fails(["mask", "--p", "inf", "--seed", "1", "--count", "2"]);
