@@ -5,9 +5,10 @@
 //! browsers and on the CPU, bit for bit. Backward computes the mask again, so nothing is stored.
 //!
 //! ```no_run
+//! # #[cfg(feature = "gpu")]
+//! # fn main() -> Result<(), wgpu_dropout::Error> {
 //! use wgpu_dropout::{Context, Dropout, Key};
 //!
-//! # fn main() -> Result<(), wgpu_dropout::Error> {
 //! let context = Context::new_blocking()?;         // costly, once
 //! let dropout = Dropout::new(0.1)?;               // p is the drop probability
 //! let mask = dropout.mask(Key::new(42).layer(3).step(1000));
@@ -16,6 +17,8 @@
 //! let dx = context.backward_blocking(&mask, &[1.0_f32; 4096])?; // the same mask again
 //! assert_eq!(y, wgpu_dropout::reference::forward(&mask, &[1.0_f32; 4096])?);
 //! # Ok(()) }
+//! # #[cfg(not(feature = "gpu"))]
+//! # fn main() {}
 //! ```
 //!
 //! # Finding your way
