@@ -7,7 +7,7 @@
 # Works without Rust from a binary that was built elsewhere and copied here with the repository: WGPU_DROPOUT_BIN names
 # it, or it lies at target/release/wgpu-dropout. RESULTS names another folder for the report. COMMIT names the commit
 # where there is no git.
-# Where they are there, the peers are measured too: peers/target/release/peers, and PyTorch through python3.
+# Where they are there, the peers are measured too: peers/target/release/wgpu-dropout-peers, and PyTorch through python3.
 # shellcheck disable=SC2016 # the backquotes are Markdown's
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -47,8 +47,8 @@ slug=$(printf '%s-%s' "$(field name)" "$(field backend)" | tr '[:upper:]' '[:low
 report=$results/$date-$slug
 mkdir -p "$results"
 
-if [ -x peers/target/release/peers ]; then
-    peers/target/release/peers --json "$work/peers.json" | tee "$work/peers.txt"
+if [ -x peers/target/release/wgpu-dropout-peers ]; then
+    peers/target/release/wgpu-dropout-peers --json "$work/peers.json" | tee "$work/peers.txt"
 fi
 if command -v python3 >/dev/null && python3 -c 'import torch' 2>/dev/null; then
     python3 peers/pytorch.py --json "$work/pytorch.json" | tee "$work/pytorch.txt"
