@@ -15,7 +15,12 @@ use rand_core::Rng;
 /// assert_eq!(key.stream, 0x0003_0001_0000_03e8);
 /// assert_eq!(key, Key::new(42).with_stream(0x0003_0001_0000_03e8));
 /// ```
+///
+/// Whoever stores a key to make its mask again later stores the generator and
+/// [`KEEP_RULE_VERSION`](crate::KEEP_RULE_VERSION) with it. With the feature `serde` a key serialises as
+/// `{ seed, stream }`; note that JavaScript rounds JSON numbers from 2⁵³ on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Key {
     /// The seed of the whole experiment. Any 64-bit value.
     pub seed: u64,
@@ -45,6 +50,17 @@ impl Key {
     /// [`sample`](Self::sample) and [`step`](Self::step) share.
     pub const fn with_stream(self, stream: u64) -> Self {
         Self { stream, ..self }
+    }
+
+    /// Bytes of a key in a buffer.
+    pub const BYTES: u64 = 16;
+
+    /// The key as it lies in a buffer of a device: seed, then stream, little-endian. The step is the word from byte 8 on.
+    pub fn to_bytes(self) -> [u8; Self::BYTES as usize] {
+        let mut bytes = [0; Self::BYTES as usize];
+        bytes[..8].copy_from_slice(&self.seed.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.stream.to_le_bytes());
+        bytes
     }
 
     /// Sets the layer, bits 48–63 of the stream.
