@@ -92,4 +92,27 @@ mod tests {
         assert_eq!(full.step(0).stream, 0xffff_ffff_0000_0000);
         assert_eq!(Key::new(7).step(1).layer(2).sample(3).stream, 0x0002_0003_0000_0001);
     }
+
+    #[test]
+    fn bytes_are_little_endian_words() {
+        let key = Key::new(0x0102_0304_0506_0708).with_stream(0x1112_1314_1516_1718);
+        let words: Vec<u32> = key.to_bytes().chunks(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect();
+        assert_eq!(words, [0x0506_0708, 0x0102_0304, 0x1516_1718, 0x1112_1314]);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn keys_and_generators_serialise() {
+        let key = Key::new(u64::MAX).layer(3).step(1);
+        let text = serde_json::to_string(&key).unwrap();
+        assert_eq!(text, r#"{"seed":18446744073709551615,"stream":844424930131969}"#);
+        assert_eq!(serde_json::from_str::<Key>(&text).unwrap(), key);
+        serde_json::from_str::<Key>(r#"{"seed":1}"#).unwrap_err();
+        serde_json::from_str::<Key>(r#"{"seed":1,"stream":0,"step":2}"#).unwrap_err();
+        for generator in crate::Generator::ALL {
+            let text = serde_json::to_string(&generator).unwrap();
+            assert_eq!(text, format!("\"{generator}\""));
+            assert_eq!(serde_json::from_str::<crate::Generator>(&text).unwrap(), generator);
+        }
+    }
 }
