@@ -1,0 +1,204 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_channel::oneshot;
+use wgpu_dropout::{BufferRange, Context, Dtype, Error, Mask, MaskFormat, Options, requirements, wgpu};
+
+/// An adapter under test, with two devices on it.
+pub struct Subject {
+    context: Context,
+    tiny: Context,
+    reported: Reported,
+}
+
+/// The first thing that a device said outside of a call: in browsers every error, elsewhere a loss.
+#[derive(Clone, Default)]
+struct Reported(Arc<Mutex<Option<String>>>);
+
+/// Where input and output begin in their buffers, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub input: u64,
+    pub output: u64,
+    pub one_buffer: bool,
+}
+
+/// Bytes after a range that must remain as they are.
+const GUARD: u64 = 12;
+
+impl Subject {
+    /// Opens the adapter for the checks.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when it has no compute shaders or refuses a device.
+    pub async fn open(adapter: &wgpu::Adapter) -> Result<Self, Error> {
+        Self::with_options(adapter, Options::default()).await
+    }
+
+    async fn with_options(adapter: &wgpu::Adapter, options: Options) -> Result<Self, Error> {
+        let reported = Reported::default();
+        let context = open(adapter, &reported, options, |_| {}).await?;
+        // Browsers give no device less than WebGPU's default limits: there this is an ordinary device.
+        let tiny = open(adapter, &reported, Options { workgroup_size: 8, immediates: false, ..options }, |limits| {
+            limits.max_storage_buffer_binding_size = 4096;
+            limits.max_compute_workgroups_per_dimension = 2;
+        })
+        .await?;
+        Ok(Self { context, tiny, reported })
+    }
+
+    /// The ordinary device.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// A device that can bind 4096 bytes and run 2 × 2 workgroups of 8 invocations at once, so that a few thousand
+    /// elements take several pieces, and each of them several dispatches.
+    pub(crate) fn tiny(&self) -> &Context {
+        &self.tiny
+    }
+
+    /// What a device said since the last call of this.
+    pub(crate) fn reported(&self) -> Option<String> {
+        self.reported.take()
+    }
+
+    /// Forward from a range of a buffer to another of it or of another buffer, everything else poisoned. Returns the
+    /// output range, and whether all around it is as it was.
+    pub(crate) async fn forward_in_buffers(
+        &self,
+        context: &Context,
+        mask: &Mask,
+        dtype: Dtype,
+        x: &[u8],
+        place: Place,
+    ) -> Result<(Vec<u8>, bool), Error> {
+        let (from, to) = (place.input as usize, place.output as usize);
+        let mut before = poison(from.max(to) + x.len());
+        // Poison is an input too: what a kernel reads beside the range must not matter.
+        let input = {
+            let mut content = before.clone();
+            content[from..from + x.len()].copy_from_slice(x);
+            let buffer = buffer(context, &content);
+            if place.one_buffer {
+                before = content;
+            }
+            buffer
+        };
+        let output = if place.one_buffer { input.clone() } else { buffer(context, &before) };
+        let range = |buffer, offset| BufferRange::new(buffer, offset, x.len() as u64).with_dtype(dtype);
+        context.submit_forward(mask, range(&input, place.input), range(&output, place.output))?;
+        let after = self.read(context, &output).await?;
+        Ok(cut_out(&before, &after, to, x.len()))
+    }
+
+    /// The keep mask into a range that begins at byte `offset`; everything else as in
+    /// [`forward_in_buffers`](Self::forward_in_buffers).
+    pub(crate) async fn keep_mask_in_buffer(
+        &self,
+        context: &Context,
+        mask: &Mask,
+        length: u64,
+        format: MaskFormat,
+        offset: u64,
+    ) -> Result<(Vec<u8>, bool), Error> {
+        let size = format.size(length);
+        let before = poison((offset + size) as usize);
+        let output = buffer(context, &before);
+        context.submit_keep_mask(mask, BufferRange::new(&output, offset, size), length, format)?;
+        let after = self.read(context, &output).await?;
+        Ok(cut_out(&before, &after, offset as usize, size as usize))
+    }
+
+    async fn read(&self, context: &Context, buffer: &wgpu::Buffer) -> Result<Vec<u8>, Error> {
+        let (device, queue) = (context.device(), context.queue());
+        let staging = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("conformance"),
+            size: buffer.size(),
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+        queue.submit([encoder.finish()]);
+        let failed = |error: String| Error::Device { what: "read-back", message: self.reported().unwrap_or(error) };
+        let (sender, receiver) = oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            // Nobody listens when the wait below has failed.
+            let _ = sender.send(result);
+        });
+        // In browsers this does nothing, and the event loop calls back.
+        device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| failed(error.to_string()))?;
+        receiver.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+        let view = staging.get_mapped_range(..).map_err(|error| failed(error.to_string()))?;
+        Ok(view.to_vec())
+    }
+}
+
+async fn open(
+    adapter: &wgpu::Adapter,
+    reported: &Reported,
+    options: Options,
+    change: impl FnOnce(&mut wgpu::Limits),
+) -> Result<Context, Error> {
+    let unsupported = |reason| Error::Unsupported { device: adapter.get_info().name, reason };
+    if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+        return Err(unsupported("it has no compute shaders".to_owned()));
+    }
+    let mut wanted = requirements(adapter);
+    change(&mut wanted.limits);
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("conformance"),
+        required_features: wanted.features,
+        required_limits: wanted.limits,
+        ..Default::default()
+    };
+    let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| unsupported(error.to_string()))?;
+    reported.listen(&device);
+    Context::with_options(device, queue, options)
+}
+
+/// What an output holds before a run, and what must remain around its range: a guard behind `size` bytes. No byte is
+/// one of a mask.
+fn poison(size: usize) -> Vec<u8> {
+    (0..(size + GUARD as usize).next_multiple_of(4)).map(|i| (i * 37 + 11) as u8 | 0x80).collect()
+}
+
+/// The output range, and whether the rest is as before.
+fn cut_out(before: &[u8], after: &[u8], offset: usize, size: usize) -> (Vec<u8>, bool) {
+    let end = offset + size;
+    (after[offset..end].to_vec(), before[..offset] == after[..offset] && before[end..] == after[end..])
+}
+
+fn buffer(context: &Context, bytes: &[u8]) -> wgpu::Buffer {
+    let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("conformance"),
+        size: bytes.len() as u64,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    context.queue().write_buffer(&buffer, 0, bytes);
+    buffer
+}
+
+impl Reported {
+    /// The device is our own, so its handlers are ours too. The default one for errors panics.
+    fn listen(&self, device: &wgpu::Device) {
+        let errors = self.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| errors.set(error.to_string())));
+        let losses = self.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            // Ours to destroy, at the end.
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                losses.set(format!("the device was lost: {message}"));
+            }
+        });
+    }
+
+    fn set(&self, message: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+    }
+
+    fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
