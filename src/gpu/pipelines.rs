@@ -161,7 +161,6 @@ impl Kernel {
     }
 
     /// Every kernel there is, for tests that look at all of them.
-    #[cfg(test)]
     pub(crate) fn all() -> Vec<Self> {
         let mut decisions = vec![Decision::All];
         for generator in Generator::ALL {
@@ -195,12 +194,18 @@ pub(crate) struct Pipelines {
     windows: wgpu::BindGroupLayout,
     parameters: Option<wgpu::BindGroupLayout>,
     workgroup_size: u32,
+    replace: Option<(&'static str, &'static str)>,
     built: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
 }
 
 impl Pipelines {
     /// `parameters` is the layout of the uniform slots, or none for immediates.
-    pub(crate) fn new(device: &wgpu::Device, parameters: Option<&wgpu::BindGroupLayout>, workgroup_size: u32) -> Self {
+    pub(crate) fn new(
+        device: &wgpu::Device,
+        parameters: Option<&wgpu::BindGroupLayout>,
+        workgroup_size: u32,
+        replace: Option<(&'static str, &'static str)>,
+    ) -> Self {
         let storage = |binding, read_only| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
@@ -220,6 +225,7 @@ impl Pipelines {
             windows: layout("wgpu-dropout two windows", &[storage(0, false), storage(1, false)]),
             parameters: parameters.cloned(),
             workgroup_size,
+            replace,
             built: Mutex::default(),
         }
     }
@@ -260,9 +266,13 @@ impl Pipelines {
             bind_group_layouts: &[buffers, parameters][..groups],
             immediate_size: if immediates { CALL_BYTES } else { 0 },
         });
+        let mut source = kernel.source(immediates);
+        if let Some((text, other)) = self.replace {
+            source = source.replace(text, other);
+        }
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(kernel.source(immediates).into()),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
         });
         device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&label),
