@@ -3,6 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_channel::oneshot;
 use wgpu_dropout::{BufferRange, Context, Dtype, Error, Mask, MaskFormat, Options, requirements, wgpu};
 
+use crate::Fault;
+
 /// An adapter under test, with two devices on it.
 pub struct Subject {
     context: Context,
@@ -31,10 +33,15 @@ impl Subject {
     /// # Errors
     /// [`Error::Unsupported`] when it has no compute shaders or refuses a device.
     pub async fn open(adapter: &wgpu::Adapter) -> Result<Self, Error> {
-        Self::with_options(adapter, Options::default()).await
+        Self::open_with(adapter, None).await
     }
 
-    async fn with_options(adapter: &wgpu::Adapter, options: Options) -> Result<Self, Error> {
+    /// [`open`](Self::open), with a mistake in the shaders.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::Unsupported`] when the mistake has no place in the shaders any more.
+    pub async fn open_with(adapter: &wgpu::Adapter, fault: Option<Fault>) -> Result<Self, Error> {
+        let options = Options { replace: fault.map(Fault::replace), ..Options::default() };
         let reported = Reported::default();
         let context = open(adapter, &reported, options, |_| {}).await?;
         // Browsers give no device less than WebGPU's default limits: there this is an ordinary device.

@@ -76,10 +76,11 @@ pub async fn every_bf16(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> 
     every_value(subject, outcome, Dtype::Bf16).await
 }
 
-/// All 65,536 values of a 16-bit type, with several scales and, because some are dropped, several keys.
+/// All 65,536 values of a 16-bit type, and with most p under two keys, because some are dropped. The scales of 0.2 and
+/// 1/3 are 1.25 and 1.5, so that products lie in the middle between two values; with other scales hardly any does.
 async fn every_value(subject: &Subject, outcome: &mut Outcome, dtype: Dtype) -> Result<(), Error> {
     let x: Vec<u32> = (0..1 << 16).collect();
-    for (p, keys) in [(0.0, 1), (1e-6, 1), (0.1, 2), (0.25, 2), (0.5, 4)] {
+    for (p, keys) in [(0.0, 1), (1e-6, 1), (0.1, 2), (0.2, 2), (1.0 / 3.0, 2), (0.5, 2)] {
         for step in 0..keys {
             let case = Case::of(p, Dropout::new(p)?.mask(Key::new(1).step(step)), 1 << 16)?;
             let expected = elements::expected(&case.mask, dtype, &x)?;
