@@ -7,7 +7,7 @@ use std::process::Output;
 use common::{Files, fails, run};
 use serde_json::Value;
 
-const CHECKS: usize = 28;
+const CHECKS: usize = 30;
 
 fn json(files: &Files) -> Value {
     serde_json::from_slice(&files.read("verify.json")).unwrap()
@@ -93,6 +93,8 @@ fn wrong_kernels_are_found_and_named() {
         ("threshold", "masks: known thresholds", "element 0 (index 12345) of threefry"),
         ("ties", "masks: known masks", "of threefry, p 0.1, seed 0, stream 0"),
         ("tail", "masks: lengths", "the unused bits after threefry"),
+        ("key", "masks: keys in buffers", "of threefry, p 0.1, seed 81985529216486895"),
+        ("given", "values: given masks", "kept, f16 "),
         ("rows", "masks: known views", "of threefry, p 0.3"),
         ("dispatch", "masks: pieces", "of threefry, p 0.1"),
         ("leak", "values: lengths", "dropped, f32 80000000 (-0e0): expected 00000000 (0e0), actual"),

@@ -15,6 +15,10 @@ pub enum Fault {
     Ties,
     /// The mask's unused bits are not 0.
     Tail,
+    /// A key in a buffer: the words of its stream are exchanged.
+    Key,
+    /// A given mask: its bits are not shifted to where the range begins inside a word.
+    Given,
     /// The high word of the row pitch is left out.
     Rows,
     /// The second row of workgroups does the work of the first again.
@@ -30,13 +34,15 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Rotation,
         Self::Carry,
         Self::Start,
         Self::Threshold,
         Self::Ties,
         Self::Tail,
+        Self::Key,
+        Self::Given,
         Self::Rows,
         Self::Dispatch,
         Self::Leak,
@@ -53,6 +59,8 @@ impl Fault {
             Self::Threshold => "threshold",
             Self::Ties => "ties",
             Self::Tail => "tail",
+            Self::Key => "key",
+            Self::Given => "given",
             Self::Rows => "rows",
             Self::Dispatch => "dispatch",
             Self::Leak => "leak",
@@ -71,14 +79,19 @@ impl Fault {
             Self::Threshold => ("let limit = rule.threshold - 1u;", "let limit = rule.threshold;"),
             Self::Ties => ("ties = select(0u, ties, ties_matter);", "ties = 0u;"),
             Self::Tail => ("decide(position) & used", "decide(position)"),
+            Self::Key => (
+                "vec2<u32>(key_words[first + 2u], key_words[first + 3u])",
+                "vec2<u32>(key_words[first + 3u], key_words[first + 2u])",
+            ),
+            Self::Given => ("keep <<= shift;", ""),
             Self::Rows => ("multiply_64(call.row_pitch, row)", "multiply_64(vec2<u32>(call.row_pitch.x, 0u), row)"),
             Self::Dispatch => ("workgroup.y * workgroups.x + workgroup.x", "workgroup.x"),
             Self::Leak => (
                 "select(vec4<u32>(0u), bitcast<vec4<u32>>(operate(bitcast<vec4<f32>>(words))), kept)",
                 "bitcast<vec4<u32>>(operate(bitcast<vec4<f32>>(words)) * vec4<f32>(kept))",
             ),
-            Self::F16 => ("vec4<u32>(0xfffu) + even", "vec4<u32>(0x1000u)"),
-            Self::Bf16 => ("bits + vec4<u32>(0x7fffu) + (upper & vec4<u32>(1u))", "bits"),
+            Self::F16 => ("vec4<i32>(0xfff - (112 << 23u)) + even", "vec4<i32>(0x1000 - (112 << 23u))"),
+            Self::Bf16 => ("bits + (vec4<u32>(0x7fffu) + even)", "bits"),
             Self::Edge => ("if covered != 0xffffffffu {", "if false {"),
         }
     }

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_channel::oneshot;
-use wgpu_dropout::{BufferRange, Context, Dtype, Error, Mask, MaskFormat, Options, requirements, wgpu};
+use wgpu_dropout::{BufferRange, Context, Dtype, Error, Key, Mask, MaskFormat, Options, requirements, wgpu};
 
 use crate::Fault;
 
@@ -114,6 +114,40 @@ impl Subject {
         context.submit_keep_mask(mask, BufferRange::new(&output, offset, size), length, format)?;
         let after = self.read(context, &output).await?;
         Ok(cut_out(&before, &after, offset as usize, size as usize))
+    }
+
+    /// The packed keep mask with a key that lies in a buffer, between other words.
+    pub(crate) async fn keep_mask_by_key(&self, mask: &Mask, key: Key, length: u64) -> Result<Vec<u32>, Error> {
+        let context = self.context();
+        let mut keys = poison(20);
+        keys[4..20].copy_from_slice(&key.to_bytes());
+        let keys = buffer(context, &keys);
+        let key = context.bind_key(BufferRange::new(&keys, 4, 16))?;
+        let output = buffer(context, &poison(MaskFormat::Bits.size(length) as usize));
+        let range = BufferRange::new(&output, 0, MaskFormat::Bits.size(length));
+        context.submit_keep_mask(mask.keyed_by(&key), range, length, MaskFormat::Bits)?;
+        let bytes = self.read(context, &output).await?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes[..range.size as usize]))
+    }
+
+    /// Applies a packed mask in place, from byte `offset` of a buffer on; everything else as in
+    /// [`forward_in_buffers`](Self::forward_in_buffers).
+    pub(crate) async fn apply_mask_in_place(
+        &self,
+        keep: &[u32],
+        scale: f32,
+        dtype: Dtype,
+        x: &[u8],
+        offset: u64,
+    ) -> Result<(Vec<u8>, bool), Error> {
+        let context = self.context();
+        let mut before = poison(offset as usize + x.len());
+        before[offset as usize..][..x.len()].copy_from_slice(x);
+        let (data, mask) = (buffer(context, &before), buffer(context, bytemuck::cast_slice(keep)));
+        let range = BufferRange::new(&data, offset, x.len() as u64).with_dtype(dtype);
+        context.submit_apply_mask(&mask, scale, range, range)?;
+        let after = self.read(context, &data).await?;
+        Ok(cut_out(&before, &after, offset as usize, x.len()))
     }
 
     async fn read(&self, context: &Context, buffer: &wgpu::Buffer) -> Result<Vec<u8>, Error> {

@@ -157,6 +157,25 @@ pub async fn two_ranges_of_one_buffer(suite: &Suite, subject: &Subject, outcome:
     Ok(())
 }
 
+/// The reference's masks, given in a buffer, to ranges that begin inside a word and to others.
+pub async fn given_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    for dtype in Dtype::ALL {
+        for case in suite.cases.lengths.iter().filter(|case| case.mask.generator() == Generator::Threefry) {
+            for before in [16, 1] {
+                let x = case.input(dtype);
+                let expected = elements::expected(&case.mask, dtype, &x)?;
+                let at = before * dtype.size();
+                let scale = case.mask.scale();
+                let (y, untouched) =
+                    subject.apply_mask_in_place(&case.keep, scale, dtype, &bytes(dtype, &x), at).await?;
+                compare(outcome, case, dtype, &x, &expected, &bits(dtype, &y));
+                outcome.compare(untouched, || format!("bytes around the {dtype} output at {at} were written: {case}"));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Two ranges that are neighbours, but that they share no word; neither at a multiple of 16 bytes.
 fn apart(case: &Case, dtype: Dtype) -> (u64, u64) {
     let (low, size) = (dtype.size(), case.length * dtype.size());
