@@ -4,7 +4,7 @@
 //! no code with this one has made, are checked against them here.
 
 #[path = "../../tests/vectors/mod.rs"]
-mod published;
+pub mod published;
 
 use half::{bf16, f16};
 use serde::Serialize;

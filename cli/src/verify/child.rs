@@ -110,13 +110,9 @@ pub fn watch(
         Ok(program) => Command::new(program),
         Err(error) => return not_started(error),
     };
-    command.args(["verify", "--adapter", &index.to_string(), "--child", &adapter::identity(info)]);
-    if let Some(only) = &args.only {
-        command.args(["--only", only]);
-    }
-    if let Some(planted) = planted {
-        command.args(["--plant-fault", planted.name()]);
-    }
+    command.args(["verify".to_owned(), format!("--adapter={index}"), format!("--child={}", adapter::identity(info))]);
+    command.args(args.only.iter().map(|only| format!("--only={only}")));
+    command.args(planted.iter().map(|planted| format!("--plant-fault={}", planted.name())));
     let mut child = match command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn() {
         Ok(child) => child,
         Err(error) => return not_started(error),
@@ -124,20 +120,28 @@ pub fn watch(
     let messages = listen(child.stdout.take().expect("it is piped"));
     let deadline = Instant::now() + Duration::from_secs(args.timeout);
     let mut during = "opening the device".to_owned();
+    let mut ended = None;
     loop {
         match messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(Message::Started { about, check }) => during = format!("{about}: {check}"),
             Ok(Message::Finished(result)) => found(result),
-            Ok(Message::NotOpened(reason)) => return Ended::NotOpened(reason),
-            Ok(Message::Done) => return Ended::Ran,
+            Ok(Message::NotOpened(reason)) => ended = Some(Ended::NotOpened(reason)),
+            Ok(Message::Done) => {
+                ended = Some(Ended::Ran);
+                during = "closing the device".to_owned();
+            }
             Err(RecvTimeoutError::Timeout) => {
                 // Nobody waits for it: a driver can keep a process from ending.
                 let _ = child.kill();
                 return Ended::TimedOut { during, seconds: args.timeout };
             }
             Err(RecvTimeoutError::Disconnected) => {
-                // As the system puts it: "signal: 6 (SIGABRT)", "exit code: 0xc0000005".
-                let how = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+                let how = match (child.wait(), ended) {
+                    (Ok(status), Some(ended)) if status.success() => return ended,
+                    // As the system puts it: "signal: 6 (SIGABRT)", "exit code: 0xc0000005".
+                    (Ok(status), _) => status.to_string(),
+                    (Err(error), _) => error.to_string(),
+                };
                 return Ended::Crashed { during, how };
             }
         }
