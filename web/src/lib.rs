@@ -1,0 +1,11 @@
+//! What the page calls: a device with the library on it, and the page's three parts. The page itself is web/page.
+//!
+//! On any target but wasm32 this crate is empty.
+#![cfg(target_arch = "wasm32")]
+
+mod digits;
+mod gpu;
+mod throughput;
+mod trouble;
+#[path = "../../benches/src/yardstick.rs"]
+mod yardstick;
