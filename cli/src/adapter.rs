@@ -22,7 +22,7 @@ pub fn find(index: Option<usize>) -> Result<wgpu::Adapter, Error> {
     let mut adapters = all()?;
     let index = match index {
         Some(index) => index,
-        None => position(&adapters, &Context::new_blocking()?.adapter_info()).unwrap_or(0),
+        None => best(&adapters)?,
     };
     if index >= adapters.len() {
         return Err(no_such_adapter(index, &adapters));
@@ -38,9 +38,10 @@ pub fn open(index: Option<usize>) -> Result<Context, Error> {
     }
 }
 
-/// The number of the adapter with this description.
-pub fn position(adapters: &[wgpu::Adapter], info: &wgpu::AdapterInfo) -> Option<usize> {
-    adapters.iter().position(|adapter| adapter.get_info() == *info)
+/// The number of the adapter that wgpu thinks best.
+pub fn best(adapters: &[wgpu::Adapter]) -> Result<usize, Error> {
+    let info = Context::new_blocking()?.adapter_info();
+    Ok(adapters.iter().position(|adapter| adapter.get_info() == info).unwrap_or(0))
 }
 
 pub fn no_such_adapter(index: usize, adapters: &[wgpu::Adapter]) -> Error {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use wgpu_dropout::{Context, KEEP_RULE_VERSION, wgpu};
+use wgpu_dropout::{KEEP_RULE_VERSION, wgpu};
 
 use crate::{adapter, error::Error};
 
@@ -18,8 +18,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Error> {
     let adapters = adapter::all()?;
     // The library's own choice.
-    let default =
-        Context::new_blocking().ok().and_then(|context| adapter::position(&adapters, &context.adapter_info()));
+    let default = adapter::best(&adapters).ok();
     let described: Vec<_> =
         (0..).zip(&adapters).map(|(index, adapter)| Described::new(index, adapter, default == Some(index))).collect();
     let text = if args.json {

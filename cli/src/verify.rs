@@ -1,12 +1,6 @@
 //! `verify`: whether an adapter keeps the library's promises. Published known answers first, then the CPU reference.
 
-mod cases;
-mod checks;
 mod report;
-mod subject;
-mod tally;
-#[path = "../../tests/vectors/mod.rs"]
-mod vectors;
 
 use std::{
     io::{self, Write},
@@ -14,13 +8,10 @@ use std::{
     time::Instant,
 };
 
-use wgpu_dropout::{Context, wgpu};
+use wgpu_dropout::wgpu;
+use wgpu_dropout_conformance::{Subject, Suite};
 
-use self::{
-    cases::Cases,
-    report::{Ended, Report, Result as CheckResult},
-    subject::{Fault, Subject},
-};
+use self::report::{Ended, Report, Result as CheckResult};
 use crate::{adapter, error::Error, output::WholeFile};
 
 /// Check an adapter against the published known answers and the CPU reference
@@ -44,10 +35,6 @@ pub struct Args {
     /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-
-    /// Flip one bit of what the device returns, to see the check fail
-    #[arg(long, value_enum, value_name = "CHECK", hide = true)]
-    plant_fault: Option<Fault>,
 }
 
 pub fn run(args: &Args) -> Result<(), Error> {
@@ -59,27 +46,13 @@ pub fn run(args: &Args) -> Result<(), Error> {
         (Some(index), _) if index >= adapters.len() => return Err(adapter::no_such_adapter(index, &adapters)),
         (Some(index), _) => vec![index],
         (None, true) => (0..adapters.len()).collect(),
-        (None, false) => vec![],
+        (None, false) => vec![adapter::best(&adapters)?],
     };
 
-    let cases = Cases::new()?;
+    let suite = Suite::new()?;
     let mut reports = vec![];
-    if chosen.is_empty() {
-        let context = Context::new_blocking()?;
-        let index = adapter::position(&adapters, &context.adapter_info());
-        reports.push(check(index, context.adapter_info(), Ok(context), &cases, args.plant_fault));
-    }
     for index in chosen {
-        let adapter = &adapters[index];
-        reports.push(
-            match adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
-                true => {
-                    let context = pollster::block_on(Context::from_adapter(adapter));
-                    check(Some(index), adapter.get_info(), context, &cases, args.plant_fault)
-                }
-                false => skip(index, adapter.get_info()),
-            },
-        );
+        reports.push(check(index, &adapters[index], &suite));
     }
     print(&report::summary(&reports));
 
@@ -95,38 +68,29 @@ pub fn run(args: &Args) -> Result<(), Error> {
 }
 
 /// Runs every check on one adapter, printing each line when it is known.
-fn check(
-    index: Option<usize>,
-    info: wgpu::AdapterInfo,
-    context: Result<Context, wgpu_dropout::Error>,
-    cases: &Cases,
-    fault: Option<Fault>,
-) -> Report {
+fn check(index: usize, adapter: &wgpu::Adapter, suite: &Suite) -> Report {
+    let info = adapter.get_info();
     print(&report::heading(index, &info));
-    let context = match context {
-        Ok(context) => context,
+    if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+        print("  skipped: it has no compute shaders\n");
+        return Report { index, info, ended: Ended::Skipped, results: vec![] };
+    }
+    let subject = match pollster::block_on(Subject::open(adapter)) {
+        Ok(subject) => subject,
         Err(error) => {
             print(&format!("  cannot be opened: {error}\n"));
             return Report { index, info, ended: Ended::NotOpened(error.to_string()), results: vec![] };
         }
     };
-    let subject = Subject::new(context, fault);
     let mut results = vec![];
-    for check in checks::ALL {
+    for check in suite.checks() {
         let started = Instant::now();
-        let mut tally = tally::Tally::default();
-        let error = (check.run)(&subject, cases, &mut tally).err().map(|error| error.to_string());
-        let result = CheckResult { check, tally, error, seconds: started.elapsed().as_secs_f64() };
+        let outcome = pollster::block_on(suite.run(check, &subject));
+        let result = CheckResult { check, outcome, seconds: started.elapsed().as_secs_f64() };
         print(&report::row(&result));
         results.push(result);
     }
     Report { index, info, ended: Ended::Ran, results }
-}
-
-fn skip(index: usize, info: wgpu::AdapterInfo) -> Report {
-    print(&report::heading(Some(index), &info));
-    print("  skipped: it has no compute shaders\n");
-    Report { index: Some(index), info, ended: Ended::Skipped, results: vec![] }
 }
 
 /// A reader that goes away does not change the verdict.

@@ -68,45 +68,6 @@ fn every_adapter_passes() {
     assert_eq!(names(&report["adapters"]), names(&info["adapters"]));
 }
 
-/// One wrong bit of one result is found by the check that looks at it and by no other, with its index.
-#[test]
-fn a_wrong_bit_is_found_and_named() {
-    for (fault, about, check) in [
-        ("blocks", "generators", "published known answers"),
-        ("masks", "masks", "published masks"),
-        ("forward", "values", "published scales"),
-        ("buffers", "values", "forward between buffers"),
-        ("backward", "values", "backward"),
-    ] {
-        let files = Files::new();
-        let (output, cases, failures) = verify(&files, &["--adapter", "0", "--plant-fault", fault]);
-        assert_eq!(output.status.code(), Some(1), "{fault}");
-        let message = String::from_utf8(output.stderr).unwrap();
-        assert!(message.starts_with("error: verify: failed on adapter 0: "), "{message}");
-        assert_eq!((cases, failures), (CHECKS, 1), "{fault}");
-
-        let named = if fault == "blocks" { "threefry, known answer 1: expected" } else { "element 36 (index 36) of" };
-        let table = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(table.matches("  FAIL  ").count(), 1, "{table}");
-        assert!(table.contains(named) && table.contains("expected") && table.contains("actual"), "{table}");
-        assert!(table.contains(&format!("{about}: right on 0 of 1")), "{table}");
-        assert_eq!(table.matches("right on 1 of 1").count(), 2, "{table}");
-
-        let report = json(&files);
-        assert_eq!(report["passed"], false);
-        assert_eq!(report["adapters"][0]["status"], "failed");
-        let failed: Vec<_> = report["adapters"][0]["checks"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|check| check["passed"] == false)
-            .map(|check| (check["about"].as_str().unwrap().to_owned(), check["check"].as_str().unwrap().to_owned()))
-            .collect();
-        assert_eq!(failed, [(about.to_owned(), check.to_owned())], "{fault}");
-        assert!(report.to_string().contains(named), "{fault}");
-    }
-}
-
 #[test]
 fn errors() {
     let files = Files::new();

@@ -2,16 +2,13 @@
 
 use serde_json::{Value, json};
 use wgpu_dropout::{KEEP_RULE_VERSION, wgpu};
+use wgpu_dropout_conformance::{About, Check, Outcome};
 
-use super::{
-    checks::{About, Check},
-    tally::Tally,
-};
 use crate::adapter;
 
 /// What was found on one adapter.
 pub struct Report {
-    pub index: Option<usize>,
+    pub index: usize,
     pub info: wgpu::AdapterInfo,
     pub ended: Ended,
     pub results: Vec<Result>,
@@ -27,33 +24,14 @@ pub enum Ended {
 /// What one check found.
 pub struct Result {
     pub check: &'static Check,
-    pub tally: Tally,
-    /// Why it could not go on.
-    pub error: Option<String>,
+    pub outcome: Outcome,
     pub seconds: f64,
-}
-
-impl Result {
-    /// A check that compared nothing has not passed.
-    pub fn passed(&self) -> bool {
-        self.error.is_none() && self.tally.mismatches == 0 && self.tally.compared > 0
-    }
-
-    fn problem(&self) -> Option<String> {
-        let Tally { compared, mismatches, .. } = self.tally;
-        match &self.error {
-            Some(error) => Some(error.clone()),
-            None if self.passed() => None,
-            None if compared == 0 => Some("nothing was compared".to_owned()),
-            None => Some(format!("{mismatches} of {compared} comparisons differ")),
-        }
-    }
 }
 
 impl Report {
     fn passed(&self) -> bool {
         match self.ended {
-            Ended::Ran => self.results.iter().all(Result::passed) && !self.results.is_empty(),
+            Ended::Ran => self.results.iter().all(|result| result.outcome.passed()) && !self.results.is_empty(),
             Ended::Skipped => true,
             Ended::NotOpened(_) => false,
         }
@@ -68,23 +46,20 @@ impl Report {
     }
 }
 
-fn title(index: Option<usize>, info: &wgpu::AdapterInfo) -> String {
-    match index {
-        Some(index) => format!("adapter {}", adapter::describe(index, info)),
-        None => format!("adapter {} ({:?}, {})", info.name, info.backend, adapter::driver(info)),
-    }
+fn title(index: usize, info: &wgpu::AdapterInfo) -> String {
+    format!("adapter {}", adapter::describe(index, info))
 }
 
-pub fn heading(index: Option<usize>, info: &wgpu::AdapterInfo) -> String {
+pub fn heading(index: usize, info: &wgpu::AdapterInfo) -> String {
     let columns = format!("  {:<38} {:>12}  {:<6} {:>8}", "check", "compared", "result", "time");
     format!("{}\n{columns}\n", title(index, info))
 }
 
 pub fn row(result: &Result) -> String {
     let name = format!("{}: {}", result.check.about.name(), result.check.name);
-    let passed = if result.passed() { "pass" } else { "FAIL" };
-    let mut text = format!("  {name:<38} {:>12}  {passed:<6} {:>6.2} s\n", result.tally.compared, result.seconds);
-    for line in result.problem().iter().chain(&result.tally.first) {
+    let passed = if result.outcome.passed() { "pass" } else { "FAIL" };
+    let mut text = format!("  {name:<38} {:>12}  {passed:<6} {:>6.2} s\n", result.outcome.compared, result.seconds);
+    for line in result.outcome.problem().iter().chain(&result.outcome.first) {
         text += &format!("    {line}\n");
     }
     text
@@ -95,8 +70,9 @@ pub fn summary(reports: &[Report]) -> String {
     let ran: Vec<_> = reports.iter().filter(|report| report.ran()).collect();
     let mut text = String::new();
     for about in About::ALL {
-        let passed =
-            |report: &Report| report.results.iter().filter(|result| result.check.about == about).all(Result::passed);
+        let passed = |report: &Report| {
+            report.results.iter().filter(|result| result.check.about == about).all(|result| result.outcome.passed())
+        };
         let good = ran.iter().filter(|report| passed(report)).count();
         text += &format!("{}: right on {good} of {} adapters\n", about.name(), ran.len());
     }
@@ -140,11 +116,11 @@ fn adapter_json(report: &Report) -> Value {
             json!({
                 "about": result.check.about.name(),
                 "check": result.check.name,
-                "passed": result.passed(),
-                "compared": result.tally.compared,
-                "mismatches": result.tally.mismatches,
-                "first_mismatches": result.tally.first,
-                "error": result.error,
+                "passed": result.outcome.passed(),
+                "compared": result.outcome.compared,
+                "mismatches": result.outcome.mismatches,
+                "first_mismatches": result.outcome.first,
+                "error": result.outcome.error,
                 "seconds": result.seconds,
             })
         })
@@ -173,7 +149,7 @@ pub fn junit(reports: &[Report]) -> String {
                 vec![element_case("adapter", "opens", 0.0, &format!("<error message=\"{}\"/>", escape(error)))]
             }
         };
-        let failures = report.results.iter().filter(|result| !result.passed()).count();
+        let failures = report.results.iter().filter(|result| !result.outcome.passed()).count();
         let count = |yes| usize::from(yes);
         let seconds: f64 = report.results.iter().map(|result| result.seconds).sum();
         text += &format!(
@@ -190,8 +166,8 @@ pub fn junit(reports: &[Report]) -> String {
 }
 
 fn test_case(result: &Result) -> String {
-    let failure = result.problem().map_or(String::new(), |problem| {
-        format!("<failure message=\"{}\">{}</failure>", escape(&problem), escape(&result.tally.first.join("\n")))
+    let failure = result.outcome.problem().map_or(String::new(), |problem| {
+        format!("<failure message=\"{}\">{}</failure>", escape(&problem), escape(&result.outcome.first.join("\n")))
     });
     element_case(result.check.about.name(), result.check.name, result.seconds, &failure)
 }
@@ -220,18 +196,20 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::verify::checks;
+    use wgpu_dropout_conformance::Suite;
 
-    fn report(ended: Ended, tally: Option<Tally>) -> Report {
+    use super::*;
+
+    fn report(ended: Ended, outcome: Option<Outcome>) -> Report {
         let mut info = wgpu::AdapterInfo::new(wgpu::DeviceType::Cpu, wgpu::Backend::Vulkan);
         info.name = "a \"GPU\" <&'\u{1b}>".to_owned();
-        let result = |tally| Result { check: &checks::ALL[0], tally, error: None, seconds: 0.5 };
-        Report { index: Some(0), info, ended, results: tally.map(result).into_iter().collect() }
+        let check = &Suite::new().unwrap().checks()[0];
+        let result = |outcome| Result { check, outcome, seconds: 0.5 };
+        Report { index: 0, info, ended, results: outcome.map(result).into_iter().collect() }
     }
 
-    fn compared(compared: u64, mismatches: u64) -> Option<Tally> {
-        Some(Tally { compared, mismatches, first: vec!["here & <there>".to_owned()] })
+    fn compared(compared: u64, mismatches: u64) -> Option<Outcome> {
+        Some(Outcome { compared, mismatches, first: vec!["here & <there>".to_owned()], error: None })
     }
 
     #[test]

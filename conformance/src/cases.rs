@@ -3,7 +3,7 @@
 use wgpu_dropout::{Dropout, Error, Generator, Key, Mask, reference};
 
 /// One mask over some elements.
-pub struct Case {
+pub(crate) struct Case {
     pub p: f64,
     pub mask: Mask,
     pub length: u64,
@@ -11,7 +11,7 @@ pub struct Case {
     pub keep: Vec<u32>,
 }
 
-pub struct Cases {
+pub(crate) struct Cases {
     pub all: Vec<Case>,
 }
 

@@ -1,11 +1,12 @@
 //! The checks, each on one device.
 
-use wgpu_dropout::{BlockCounter, Dropout, Error, Generator, Mask, reference};
+use std::pin::Pin;
 
-use super::{
-    cases::{Case, Cases},
-    subject::Subject,
-    tally::Tally,
+use wgpu_dropout::{BlockCounter, Dropout, Error, Generator, reference};
+
+use crate::{
+    Outcome, Subject, Suite,
+    cases::Case,
     vectors::{self, GeneratorAnswer},
 };
 
@@ -29,44 +30,55 @@ impl About {
     }
 }
 
+/// One promise, checked on one device by [`Suite::run`].
 pub struct Check {
     pub about: About,
     pub name: &'static str,
-    pub run: fn(&Subject, &Cases, &mut Tally) -> Result<(), Error>,
+    pub(crate) run: for<'a> fn(&'a Suite, &'a Subject, &'a mut Outcome) -> Running<'a>,
 }
 
-pub const ALL: &[Check] = &[
-    Check { about: About::Generators, name: "published known answers", run: known_answers },
-    Check { about: About::Masks, name: "published masks", run: published_masks },
-    Check { about: About::Masks, name: "published thresholds", run: published_thresholds },
-    Check { about: About::Masks, name: "against the reference", run: masks },
-    Check { about: About::Values, name: "published scales", run: published_scales },
-    Check { about: About::Values, name: "forward", run: forward },
-    Check { about: About::Values, name: "forward between buffers", run: forward_between_buffers },
-    Check { about: About::Values, name: "backward", run: backward },
+type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
+
+pub(crate) const ALL: &[Check] = &[
+    Check {
+        about: About::Generators,
+        name: "published known answers",
+        run: |s, d, o| Box::pin(known_answers(s, d, o)),
+    },
+    Check { about: About::Masks, name: "published masks", run: |s, d, o| Box::pin(published_masks(s, d, o)) },
+    Check { about: About::Masks, name: "published thresholds", run: |s, d, o| Box::pin(published_thresholds(s, d, o)) },
+    Check { about: About::Masks, name: "against the reference", run: |s, d, o| Box::pin(masks(s, d, o)) },
+    Check { about: About::Values, name: "published scales", run: |s, d, o| Box::pin(published_scales(s, d, o)) },
+    Check { about: About::Values, name: "forward", run: |s, d, o| Box::pin(forward(s, d, o)) },
+    Check {
+        about: About::Values,
+        name: "forward between buffers",
+        run: |s, d, o| Box::pin(forward_between_buffers(s, d, o)),
+    },
+    Check { about: About::Values, name: "backward", run: |s, d, o| Box::pin(backward(s, d, o)) },
 ];
 
 /// tests/vectors/random123.txt, and the 10,000th output that the C++ standard demands of Philox.
-fn known_answers(subject: &Subject, _: &Cases, tally: &mut Tally) -> Result<(), Error> {
+async fn known_answers(_: &Suite, subject: &Subject, tally: &mut Outcome) -> Result<(), Error> {
     let answers = vectors::generators();
     let of = |name, rounds| answers.iter().filter(move |answer| answer.name == name && answer.rounds == rounds);
     let threefry: Vec<_> = of("threefry4x32", 20).collect();
     let philox: Vec<_> = of("philox4x32", 10).collect();
 
     let counters: Vec<_> = threefry.iter().map(|answer| threefry_counter(answer)).collect();
-    let blocks = subject.random_blocks(Generator::Threefry, &counters)?;
+    let blocks = subject.context().random_blocks(Generator::Threefry, &counters).await?;
     compare_blocks(tally, "threefry", &threefry, &blocks);
 
     let mut counters: Vec<_> = philox.iter().map(|answer| philox_counter(answer.counter, answer.key)).collect();
     counters.push(philox_counter([2499, 0, 0, 0], [20_111_115, 0, 0, 0]));
-    let blocks = subject.random_blocks(Generator::Philox, &counters)?;
+    let blocks = subject.context().random_blocks(Generator::Philox, &counters).await?;
     compare_blocks(tally, "philox", &philox, &blocks);
     let last = blocks.last().map_or(0, |block| block[3]);
     tally.compare(last == 1_955_073_260, || format!("philox, output 10000: expected 1955073260, actual {last}"));
     Ok(())
 }
 
-fn compare_blocks(tally: &mut Tally, name: &str, answers: &[&GeneratorAnswer], blocks: &[[u32; 4]]) {
+fn compare_blocks(tally: &mut Outcome, name: &str, answers: &[&GeneratorAnswer], blocks: &[[u32; 4]]) {
     for (n, answer) in answers.iter().enumerate() {
         let actual = blocks.get(n).copied().unwrap_or_default();
         tally.compare(actual == answer.output, || {
@@ -94,10 +106,10 @@ fn philox_counter(counter: [u32; 4], key: [u32; 4]) -> BlockCounter {
 }
 
 /// tests/vectors/keep_rule_v1.txt.
-fn published_masks(subject: &Subject, _: &Cases, tally: &mut Tally) -> Result<(), Error> {
+async fn published_masks(_: &Suite, subject: &Subject, tally: &mut Outcome) -> Result<(), Error> {
     for answer in vectors::masks() {
         let (mask, length) = (answer.mask(), answer.count);
-        let words = subject.keep_mask(&mask, length)?;
+        let words = subject.context().keep_mask(&mask, length).await?;
         let Err(difference) = answer.check(&words) else {
             tally.compared += length;
             continue;
@@ -114,11 +126,11 @@ fn published_masks(subject: &Subject, _: &Cases, tally: &mut Tally) -> Result<()
 }
 
 /// tests/vectors/threshold_v1.txt: the elements that a p just drops and just keeps, and each p's mask.
-fn published_thresholds(subject: &Subject, _: &Cases, tally: &mut Tally) -> Result<(), Error> {
+async fn published_thresholds(_: &Suite, subject: &Subject, tally: &mut Outcome) -> Result<(), Error> {
     for answer in vectors::boundaries() {
         for (p, keep) in answer.drops_and_keeps() {
             let mask = Dropout::new(p)?.with_generator(answer.generator).mask(answer.key).at(answer.index);
-            let actual = subject.keep_mask(&mask, 1)?.first().copied().unwrap_or_default();
+            let actual = subject.context().keep_mask(&mask, 1).await?.first().copied().unwrap_or_default();
             tally.compare(actual == u32::from(keep), || {
                 format!(
                     "index {} of {}, p {p}: expected {}, actual mask word {actual:#x}",
@@ -135,16 +147,16 @@ fn published_thresholds(subject: &Subject, _: &Cases, tally: &mut Tally) -> Resu
         tally.compare(threshold == answer.threshold, || {
             format!("threshold of p {}: expected {:x}, actual {threshold:x}", answer.p, answer.threshold)
         });
-        compare_masks(tally, &case, &subject.keep_mask(&case.mask, case.length)?);
+        compare_masks(tally, &case, &subject.context().keep_mask(&case.mask, case.length).await?);
     }
     Ok(())
 }
 
 /// tests/vectors/threshold_v1.txt: a kept 1 gives the scale.
-fn published_scales(subject: &Subject, _: &Cases, tally: &mut Tally) -> Result<(), Error> {
+async fn published_scales(_: &Suite, subject: &Subject, tally: &mut Outcome) -> Result<(), Error> {
     for answer in vectors::thresholds() {
         let case = case_of(answer.p)?;
-        let y = subject.forward(&case.mask, &vec![1.0; case.length as usize])?;
+        let y = subject.forward(&case.mask, &vec![1.0; case.length as usize]).await?;
         for local in 0..case.length {
             let expected = if case.keeps(local) { answer.scale_bits } else { 0 };
             compare_value(tally, &case, local, 1.0, f32::from_bits(expected), y.get(local as usize).copied());
@@ -159,15 +171,15 @@ fn case_of(p: f64) -> Result<Case, Error> {
     Ok(Case { p, mask, length, keep: reference::keep_mask(&mask, length)? })
 }
 
-fn masks(subject: &Subject, cases: &Cases, tally: &mut Tally) -> Result<(), Error> {
-    for case in &cases.all {
-        compare_masks(tally, case, &subject.keep_mask(&case.mask, case.length)?);
+async fn masks(suite: &Suite, subject: &Subject, tally: &mut Outcome) -> Result<(), Error> {
+    for case in &suite.cases.all {
+        compare_masks(tally, case, &subject.context().keep_mask(&case.mask, case.length).await?);
     }
     Ok(())
 }
 
 /// Every element, and that the unused bits are 0.
-fn compare_masks(tally: &mut Tally, case: &Case, words: &[u32]) {
+fn compare_masks(tally: &mut Outcome, case: &Case, words: &[u32]) {
     let words_match = words.len() == case.keep.len();
     tally.compare(words_match, || format!("{} words of {case}, expected {}", words.len(), case.keep.len()));
     for (w, (&expected, &actual)) in case.keep.iter().zip(words).enumerate() {
@@ -192,54 +204,47 @@ fn kept(keep: bool) -> &'static str {
     if keep { "kept" } else { "dropped" }
 }
 
-fn forward(subject: &Subject, cases: &Cases, tally: &mut Tally) -> Result<(), Error> {
-    let run = |mask: &Mask, x: &[f32]| subject.forward(mask, x);
-    values(cases, tally, 0, reference::forward, run)
-}
-
-fn backward(subject: &Subject, cases: &Cases, tally: &mut Tally) -> Result<(), Error> {
-    let run = |mask: &Mask, dy: &[f32]| subject.backward(mask, dy);
-    values(cases, tally, 37 * 5, reference::backward, run)
-}
-
-/// Also with ranges that start where four elements cannot be moved at once, and with p = 0, which is a copy.
-fn forward_between_buffers(subject: &Subject, cases: &Cases, tally: &mut Tally) -> Result<(), Error> {
-    for more in [[0, 0], [3, 1]] {
-        let mut untouched = true;
-        let run = |mask: &Mask, x: &[f32]| {
-            let (y, margins) = subject.forward_between_buffers(mask, x, more)?;
-            untouched &= margins;
-            Ok(y)
-        };
-        values(cases, tally, 0, reference::forward, run)?;
-        tally.compare(untouched, || {
-            format!("words around the output range were written, with ranges that start {more:?} words on")
-        });
+async fn forward(suite: &Suite, subject: &Subject, tally: &mut Outcome) -> Result<(), Error> {
+    for case in &suite.cases.all {
+        let x = case.input(0);
+        let y = subject.forward(&case.mask, &x).await?;
+        compare_values(tally, case, &x, &reference::forward(&case.mask, &x)?, &y);
     }
     Ok(())
 }
 
-/// What `run` returns, against the reference.
-fn values(
-    cases: &Cases,
-    tally: &mut Tally,
-    salt: u64,
-    expected: impl Fn(&Mask, &[f32]) -> Result<Vec<f32>, Error>,
-    mut run: impl FnMut(&Mask, &[f32]) -> Result<Vec<u32>, Error>,
-) -> Result<(), Error> {
-    for case in &cases.all {
-        let x = case.input(salt);
-        let expected = expected(&case.mask, &x)?;
-        let actual = run(&case.mask, &x)?;
-        for local in 0..case.length {
-            let i = local as usize;
-            compare_value(tally, case, local, x[i], expected[i], actual.get(i).copied());
+async fn backward(suite: &Suite, subject: &Subject, tally: &mut Outcome) -> Result<(), Error> {
+    for case in &suite.cases.all {
+        let dy = case.input(37 * 5);
+        let dx = subject.backward(&case.mask, &dy).await?;
+        compare_values(tally, case, &dy, &reference::backward(&case.mask, &dy)?, &dx);
+    }
+    Ok(())
+}
+
+/// Also with ranges that start where four elements cannot be moved at once, and with p = 0, which is a copy.
+async fn forward_between_buffers(suite: &Suite, subject: &Subject, tally: &mut Outcome) -> Result<(), Error> {
+    for more in [[0, 0], [3, 1]] {
+        for case in &suite.cases.all {
+            let x = case.input(0);
+            let (y, untouched) = subject.forward_between_buffers(&case.mask, &x, more).await?;
+            compare_values(tally, case, &x, &reference::forward(&case.mask, &x)?, &y);
+            tally.compare(untouched, || {
+                format!("words around the output range were written, with ranges that start {more:?} words on: {case}")
+            });
         }
     }
     Ok(())
 }
 
-fn compare_value(tally: &mut Tally, case: &Case, local: u64, x: f32, expected: f32, actual: Option<u32>) {
+fn compare_values(tally: &mut Outcome, case: &Case, x: &[f32], expected: &[f32], actual: &[u32]) {
+    for local in 0..case.length {
+        let i = local as usize;
+        compare_value(tally, case, local, x[i], expected[i], actual.get(i).copied());
+    }
+}
+
+fn compare_value(tally: &mut Outcome, case: &Case, local: u64, x: f32, expected: f32, actual: Option<u32>) {
     let keep = case.keeps(local);
     let equal = actual.is_some_and(|actual| honours_the_contract(case.mask.keeps_all(), keep, x, expected, actual));
     tally.compare(equal, || {

@@ -1,0 +1,55 @@
+//! Whether a device keeps the library's promises: one suite of checks for the command line, the tests and browsers.
+//!
+//! A check runs on a [`Subject`] and not on a `Context` alone, because some checks need a second device of the same
+//! adapter, with tiny limits: `Subject::open(&adapter).await?`. Everything that touches a device is async, and nothing
+//! needs threads, files or a clock, so that it runs in browsers too.
+//!
+//! ```no_run
+//! # async fn f(adapter: &wgpu_dropout::wgpu::Adapter) -> Result<(), wgpu_dropout::Error> {
+//! use wgpu_dropout_conformance::{Subject, Suite};
+//!
+//! let suite = Suite::new()?;
+//! let subject = Subject::open(adapter).await?;
+//! for check in suite.checks() {
+//!     let outcome = suite.run(check, &subject).await;
+//!     println!("{}: {}: {}", check.about.name(), check.name, outcome.problem().unwrap_or("pass".into()));
+//! }
+//! # Ok(()) }
+//! ```
+
+mod cases;
+mod checks;
+mod outcome;
+mod subject;
+#[path = "../../tests/vectors/mod.rs"]
+mod vectors;
+
+use wgpu_dropout::Error;
+
+pub use checks::{About, Check};
+pub use outcome::Outcome;
+pub use subject::Subject;
+
+/// The checks' cases, and what the CPU reference says of them. Costly to make.
+pub struct Suite {
+    cases: cases::Cases,
+}
+
+impl Suite {
+    pub fn new() -> Result<Self, Error> {
+        Ok(Self { cases: cases::Cases::new()? })
+    }
+
+    /// Every check, the published known answers first.
+    pub fn checks(&self) -> &'static [Check] {
+        checks::ALL
+    }
+
+    /// Runs one check. An error of the device ends it, and is part of the outcome.
+    pub async fn run(&self, check: &Check, subject: &Subject) -> Outcome {
+        let mut outcome = Outcome::default();
+        let done = (check.run)(self, subject, &mut outcome).await;
+        outcome.error = done.err().map(|error| error.to_string()).or_else(|| subject.reported());
+        outcome
+    }
+}

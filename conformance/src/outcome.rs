@@ -1,0 +1,43 @@
+use serde::{Deserialize, Serialize};
+
+/// What a check compared, and the first few differences.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    pub compared: u64,
+    pub mismatches: u64,
+    /// Index, expected, actual.
+    pub first: Vec<String>,
+    /// Why the check could not go on.
+    pub error: Option<String>,
+}
+
+const SHOWN: usize = 4;
+
+impl Outcome {
+    /// A check that compared nothing has not passed.
+    pub fn passed(&self) -> bool {
+        self.error.is_none() && self.mismatches == 0 && self.compared > 0
+    }
+
+    /// Why it did not pass.
+    pub fn problem(&self) -> Option<String> {
+        let Self { compared, mismatches, .. } = self;
+        match &self.error {
+            Some(error) => Some(error.clone()),
+            None if self.passed() => None,
+            None if *compared == 0 => Some("nothing was compared".to_owned()),
+            None => Some(format!("{mismatches} of {compared} comparisons differ")),
+        }
+    }
+
+    /// Counts a comparison.
+    pub(crate) fn compare(&mut self, equal: bool, describe: impl FnOnce() -> String) {
+        self.compared += 1;
+        if !equal {
+            self.mismatches += 1;
+            if self.first.len() < SHOWN {
+                self.first.push(describe());
+            }
+        }
+    }
+}
