@@ -37,10 +37,9 @@ impl Gpu {
     }
 }
 
-async fn adapter() -> Result<Adapter, JsError> {
+pub async fn adapter() -> Result<Adapter, JsError> {
     let instance = Instance::new(InstanceDescriptor::new_without_display_handle());
     // As the page's own question for an adapter (device.js), so that both get the same one.
-    let options =
-        RequestAdapterOptions { power_preference: PowerPreference::HighPerformance, ..Default::default() };
+    let options = RequestAdapterOptions { power_preference: PowerPreference::HighPerformance, ..Default::default() };
     Ok(instance.request_adapter(&options).await?)
 }

@@ -5,7 +5,9 @@
 
 mod digits;
 mod gpu;
+mod self_check;
 mod throughput;
 mod trouble;
+#[allow(dead_code, reason = "the page measures the copy only")]
 #[path = "../../benches/src/yardstick.rs"]
 mod yardstick;
