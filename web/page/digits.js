@@ -1,6 +1,6 @@
 // Dropout at work: digits after dropout, computed on the GPU whenever a slider moves.
 
-import { byId } from './dom.js';
+import { byId, onResize } from './dom.js';
 import { grouped } from './format.js';
 
 const SIDE = 8;
@@ -53,7 +53,7 @@ export async function setUpDigits(gpu) {
   form.addEventListener('submit', event => event.preventDefault());
   const redraw = () => latest && draw(latest);
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);
-  new ResizeObserver(redraw).observe(byId('digits'));
+  onResize(byId('digits'), redraw);
   byId('copy').addEventListener('click', copyCommand);
   await update();
 }
@@ -64,10 +64,10 @@ async function describe({ p, seed, stream }, dropped, length) {
   }
   const share = count => `${((count / length) * 100).toFixed(2)} %`;
   const expected = (length * Number(dropped.threshold)) / 2 ** 32;
-  byId('threshold').textContent = `${grouped(dropped.threshold)} of 2³²`;
+  byId('threshold').textContent = grouped(dropped.threshold);
   byId('scale').textContent = String(Math.fround(dropped.scale));
-  byId('kept').textContent = `${grouped(dropped.kept)} of ${grouped(length)}, ${share(dropped.kept)}`;
-  byId('expected').textContent = `${grouped(Math.round(expected))}, ${share(expected)}`;
+  byId('kept').textContent = `${grouped(dropped.kept)} · ${share(dropped.kept)}`;
+  byId('expected').textContent = `${grouped(Math.round(expected))} · ${share(expected)}`;
   byId('command').textContent =
     `wgpu-dropout mask --p ${p} --seed ${seed} --stream ${stream} --count ${length} | sha256sum`;
   byId('digits').setAttribute('aria-label',

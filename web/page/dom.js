@@ -9,3 +9,8 @@ export function element(name, properties = {}, ...children) {
 
 /** Lets the event loop run. Not an animation frame: those stop in the background. */
 export const breathe = () => new Promise(resolve => setTimeout(resolve));
+
+/** Calls back when the element has another size. In a frame of its own, because drawing may change the size again. */
+export function onResize(node, callback) {
+  new ResizeObserver(() => requestAnimationFrame(callback)).observe(node);
+}

@@ -1,5 +1,5 @@
 import { drawChart } from './chart.js';
-import { breathe, byId, element } from './dom.js';
+import { breathe, byId, element, onResize } from './dom.js';
 import { powerOfTwo, rounded } from './format.js';
 
 const POWERS = [12, 14, 16, 18, 20, 22];
@@ -11,7 +11,7 @@ export function setUpThroughput() {
   for (const unit of document.querySelectorAll('input[name=unit]')) {
     unit.addEventListener('change', redraw);
   }
-  new ResizeObserver(redraw).observe(byId('chart'));
+  onResize(byId('chart'), redraw);
 }
 
 export async function measure(gpu) {

@@ -96,7 +96,7 @@ impl Bench {
         let mut timings = Vec::from_iter(copy);
         for work in [
             Work::Dropout("forward", context.bind(input, output)?, n),
-            Work::Dropout("forward in place", context.bind(output, output)?, n),
+            Work::Dropout("in place", context.bind(output, output)?, n),
             Work::Mask(context.bind_mask(mask_words, n, MaskFormat::Bits)?, n),
         ] {
             timings.push(self.prepare(work).await?);
@@ -191,7 +191,7 @@ impl Work<'_> {
         match self {
             Self::Copy(..) => "copy",
             Self::Dropout(name, ..) => name,
-            Self::Mask(..) => "packed mask",
+            Self::Mask(..) => "mask",
         }
     }
 
