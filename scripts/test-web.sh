@@ -36,5 +36,5 @@ if [ "$(sed -n 's/^  "version": "\(.*\)",$/\1/p' target/playwright/node_modules/
     npm install --no-save --no-fund --no-audit --prefix target/playwright "playwright-core@$playwright"
 fi
 run build_page
-run node web/tests/page.mjs "$@"
+run node web/tests/page.mjs
 printf '\nAll tests in the browser passed.\n'

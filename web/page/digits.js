@@ -62,7 +62,7 @@ async function describe({ p, seed, stream }, dropped, length) {
   for (const output of byId('digits-form').querySelectorAll('output')) {
     output.textContent = { p: Number(p).toFixed(2), seed, stream }[output.htmlFor];
   }
-  const share = count => `${((count / length) * 100).toFixed(2)} %`;
+  const share = count => `${((count / length) * 100).toFixed(2)}\u00a0%`;
   const expected = (length * Number(dropped.threshold)) / 2 ** 32;
   byId('threshold').textContent = grouped(dropped.threshold);
   byId('scale').textContent = String(Math.fround(dropped.scale));
@@ -89,14 +89,13 @@ function draw({ values, mask }) {
     `rgb(${zero.map((from, c) => Math.round(from + ((most[c] - from) * i) / 255)).join(' ')})`);
   const dropped = color('--dropped');
 
-  // Whole device pixels, so that every pixel of a digit has the same size.
+  // Whole device pixels, so that every pixel of a digit has the same size. What is left over goes between the digits.
   const width = Math.round(canvas.clientWidth * devicePixelRatio);
   const columns = canvas.clientWidth < 600 ? 8 : 16;
   const rows = SHOWN / columns;
-  const gap = Math.round(width / columns / 12);
-  const cell = Math.floor((width - (columns - 1) * gap) / columns / SIDE);
+  const cell = Math.floor((width / columns) * 0.93 / SIDE);
+  const gap = Math.floor((width - columns * cell * SIDE) / (columns - 1));
   const step = cell * SIDE + gap;
-  const left = Math.floor((width - columns * step + gap) / 2);
   const height = rows * step - gap;
   if (canvas.width !== width || canvas.height !== height) {
     Object.assign(canvas, { width, height });
@@ -108,7 +107,7 @@ function draw({ values, mask }) {
   const inset = Math.floor((cell - dot) / 2);
   for (let i = 0; i < SHOWN * PIXELS; i += 1) {
     const digit = Math.floor(i / PIXELS);
-    const x = left + (digit % columns) * step + (i % SIDE) * cell;
+    const x = (digit % columns) * step + (i % SIDE) * cell;
     const y = Math.floor(digit / columns) * step + Math.floor((i % PIXELS) / SIDE) * cell;
     const keep = (mask[i >> 3] >> (i & 7)) & 1;
     picture.fillStyle = shades[keep ? Math.round(Math.sqrt(Math.min(values[i] / MOST, 1)) * 255) : 0];

@@ -16,11 +16,11 @@ export function bytes(number) {
     number /= 1024;
     unit += 1;
   }
-  return `${number < 10 ? Number(number.toFixed(2)) : Math.round(number)} ${units[unit]}`;
+  return `${number < 10 ? Number(number.toFixed(2)) : Math.round(number)}\u00a0${units[unit]}`;
 }
 
-/** Milliseconds as ms or s. */
-export const duration = ms => (ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : `${ms.toFixed(0)} ms`);
+/** Milliseconds as ms or s. The spaces before units do not break. */
+export const duration = ms => (ms >= 1000 ? `${(ms / 1000).toFixed(1)}\u00a0s` : `${ms.toFixed(0)}\u00a0ms`);
 
 const superscripts = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 

@@ -73,7 +73,7 @@ function fillTable() {
 }
 
 function summary({ power, results: [copy, ...others] }) {
-  const times = others.map(result => `${result.name} ${ratio(result, copy)} ×`).join(', ');
-  return `At ${powerOfTwo(power)} elements the copy moves ${rounded(gigabytes(copy))} GB/s, and forward
-    ${rounded(gigabytes(others[0]))} GB/s. Time over the copy's: ${times}.`;
+  const times = others.map(result => `${result.name} ${ratio(result, copy)}\u00a0×`).join(', ');
+  return `At ${powerOfTwo(power)} elements the copy moves ${rounded(gigabytes(copy))}\u00a0GB/s, and forward
+    ${rounded(gigabytes(others[0]))}\u00a0GB/s. Time over the copy's: ${times}.`;
 }
