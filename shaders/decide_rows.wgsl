@@ -1,5 +1,6 @@
 // Decision: the keep rule for a view of rows: local element j has the logical index
 // start + (column + j) / row_length * row_pitch + (column + j) % row_length.
+// Needs key_parameter.wgsl or key_buffer.wgsl.
 
 // a * b modulo 2^64, from products of 16-bit halves.
 fn multiply_64(a: vec2<u32>, b: u32) -> vec2<u32> {
@@ -11,6 +12,7 @@ fn multiply_64(a: vec2<u32>, b: u32) -> vec2<u32> {
 }
 
 fn decide(position: u32) -> u32 {
+    let keyed = keyed_rule();
     var keep = 0u;
     // The run may begin before the range and touch several rows.
     var done = max(position, lead()) - position;
@@ -18,7 +20,7 @@ fn decide(position: u32) -> u32 {
         let element = call.column + position + done - lead();
         let row = element / call.row_length;
         let column = element % call.row_length;
-        var rule = call.rule;
+        var rule = keyed;
         rule.start = add_64(rule.start, column);
         let offset = multiply_64(call.row_pitch, row);
         rule.start = add_64(rule.start, offset.x) + vec2<u32>(0u, offset.y);

@@ -52,6 +52,9 @@ pub enum MaskFormat {
 }
 
 impl MaskFormat {
+    /// What an error says of a mask of the wrong size.
+    pub(crate) const REMEDY: &str = "a mask of bits has 4·⌈length/32⌉ bytes, a mask of bytes one for each element";
+
     /// Bytes of a mask of `length` elements.
     pub const fn size(self, length: u64) -> u64 {
         match self {

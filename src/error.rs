@@ -133,6 +133,15 @@ pub enum Error {
         output_end: u64,
     },
 
+    /// A key or a given mask lies where the same call writes.
+    #[error("the {role} lies in the buffer that is written to: {remedy}")]
+    SameBuffer {
+        /// "key" or "mask".
+        role: &'static str,
+        /// What would be right.
+        remedy: &'static str,
+    },
+
     /// More bytes than the device can bind or address at once.
     #[error(
         "{bytes} bytes are more than the {limit} of this device ({what}): split the data, or request a device with a higher limit (see requirements)"

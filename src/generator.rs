@@ -3,6 +3,7 @@ use std::{fmt, str::FromStr};
 /// The counter-based random generator behind a mask (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*,
 /// SC 2011). Both are used through the same keep rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 pub enum Generator {
     /// Threefry-4×32 with 20 rounds: additions, rotations and exclusive-ors only, which every GPU and every
     /// browser has. The default.

@@ -15,7 +15,12 @@ use rand_core::Rng;
 /// assert_eq!(key.stream, 0x0003_0001_0000_03e8);
 /// assert_eq!(key, Key::new(42).with_stream(0x0003_0001_0000_03e8));
 /// ```
+///
+/// Whoever stores a key to make its mask again later stores the generator and
+/// [`KEEP_RULE_VERSION`](crate::KEEP_RULE_VERSION) with it. With the feature `serde` a key serialises as
+/// `{ seed, stream }`; note that JavaScript rounds JSON numbers from 2⁵³ on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Key {
     /// The seed of the whole experiment. Any 64-bit value.
     pub seed: u64,
@@ -47,6 +52,17 @@ impl Key {
         Self { stream, ..self }
     }
 
+    /// Bytes of a key in a buffer.
+    pub const BYTES: u64 = 16;
+
+    /// The key as it lies in a buffer of a device: seed, then stream, little-endian. The step is the word from byte 8 on.
+    pub fn to_bytes(self) -> [u8; Self::BYTES as usize] {
+        let mut bytes = [0; Self::BYTES as usize];
+        bytes[..8].copy_from_slice(&self.seed.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.stream.to_le_bytes());
+        bytes
+    }
+
     /// Sets the layer, bits 48–63 of the stream.
     pub const fn layer(self, layer: u16) -> Self {
         self.with_stream(self.stream & 0x0000_ffff_ffff_ffff | (layer as u64) << 48)
@@ -75,5 +91,28 @@ mod tests {
         assert_eq!(full.sample(0).stream, 0xffff_0000_ffff_ffff);
         assert_eq!(full.step(0).stream, 0xffff_ffff_0000_0000);
         assert_eq!(Key::new(7).step(1).layer(2).sample(3).stream, 0x0002_0003_0000_0001);
+    }
+
+    #[test]
+    fn bytes_are_little_endian_words() {
+        let key = Key::new(0x0102_0304_0506_0708).with_stream(0x1112_1314_1516_1718);
+        let words: Vec<u32> = key.to_bytes().chunks(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect();
+        assert_eq!(words, [0x0506_0708, 0x0102_0304, 0x1516_1718, 0x1112_1314]);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn keys_and_generators_serialise() {
+        let key = Key::new(u64::MAX).layer(3).step(1);
+        let text = serde_json::to_string(&key).unwrap();
+        assert_eq!(text, r#"{"seed":18446744073709551615,"stream":844424930131969}"#);
+        assert_eq!(serde_json::from_str::<Key>(&text).unwrap(), key);
+        serde_json::from_str::<Key>(r#"{"seed":1}"#).unwrap_err();
+        serde_json::from_str::<Key>(r#"{"seed":1,"stream":0,"step":2}"#).unwrap_err();
+        for generator in crate::Generator::ALL {
+            let text = serde_json::to_string(&generator).unwrap();
+            assert_eq!(text, format!("\"{generator}\""));
+            assert_eq!(serde_json::from_str::<crate::Generator>(&text).unwrap(), generator);
+        }
     }
 }

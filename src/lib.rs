@@ -66,7 +66,8 @@ pub use error::Error;
 pub use generator::Generator;
 #[cfg(feature = "gpu")]
 pub use gpu::{
-    BlockCounter, Bound, BoundMask, BufferRange, Context, Layout, Options, Record, Requirements, requirements,
+    BlockCounter, Bound, BoundApplyMask, BoundKey, BoundMask, BufferRange, Context, KeyedMask, Layout, Options, Record,
+    Requirements, requirements,
 };
 pub use key::Key;
 pub use view::View;

@@ -96,6 +96,46 @@ fn ranges() {
 }
 
 #[test]
+fn keys_and_given_masks_in_buffers() {
+    let context = &subjects()[0].context;
+    let (a, b) = (buffer(context, &[0; 256]), buffer(context, &[0; 256]));
+    let range = |buffer, offset, size| BufferRange::new(buffer, offset, size);
+
+    assert_error!(context.bind_key(&a), Error::Size { role: "key", .. }, "1024", "16");
+    assert_error!(context.bind_key(range(&a, 2, 16)), Error::Alignment { role: "key", .. }, "2", "multiple of 4");
+    assert_error!(context.bind_key(range(&a, 1020, 16)), Error::OutOfBounds { role: "key", .. }, "1020");
+    let key = context.bind_key(range(&a, 0, 16)).unwrap();
+    assert_error!(context.submit_forward(mask().keyed_by(&key), &b, &a), Error::SameBuffer { role: "key", .. }, "own");
+    assert_error!(context.submit_forward(mask().keyed_by(&key), &a, &a), Error::SameBuffer { role: "key", .. }, "own");
+    let bits = MaskFormat::Bits;
+    let keep_mask = context.submit_keep_mask(mask().keyed_by(&key), range(&a, 512, 4), 32, bits);
+    assert_error!(keep_mask, Error::SameBuffer { role: "key", .. }, "own");
+    // What is only read may be one buffer.
+    context.submit_forward(mask().keyed_by(&key), &a, &b).unwrap();
+
+    let apply = |given, input, output| context.submit_apply_mask(given, 2.0, input, output);
+    let data = range(&b, 0, 128);
+    assert_error!(apply(range(&a, 0, 8), data, data), Error::Size { role: "mask", .. }, "8 bytes", "length/32");
+    assert_error!(apply(range(&a, 1022, 4), data, data), Error::Alignment { role: "mask", .. }, "1022");
+    for near in [0, 124, 128, 252] {
+        assert_error!(apply(range(&b, near, 4), data, data), Error::SameBuffer { role: "mask", .. }, "apart", "256");
+    }
+    apply(range(&b, 256, 4), data, data).unwrap();
+    apply(range(&a, 4, 4), range(&a, 0, 128), data).unwrap();
+
+    for words in [0, 2] {
+        let given = vec![0; words];
+        let slices = context.apply_mask_blocking(&given, 1.0, &[1.0_f32; 32]);
+        assert_error!(slices, Error::Size { role: "mask", .. }, &format!("{} bytes", words * 4));
+        assert_error!(
+            reference::apply_mask(&given, 1.0, &[1.0_f32; 32]),
+            Error::Size { role: "mask", .. },
+            "length/32"
+        );
+    }
+}
+
+#[test]
 fn usage() {
     let context = &subjects()[0].context;
     let (good, bad) = (

@@ -24,10 +24,25 @@ enum Place {
     Apart(usize, bool),
 }
 
+/// Where the decisions come from.
+#[derive(Clone, Copy, Debug)]
+enum Decider {
+    Key,
+    /// A key in a buffer, after this many other words.
+    KeyInBuffer(usize),
+    /// A packed mask in a buffer of its own, after this many other words.
+    GivenMask(usize),
+    /// A packed mask in the output's buffer, after the rest.
+    GivenMaskInOutput,
+}
+
 #[derive(Clone, Debug)]
 struct Case {
     context: usize,
     mask: Mask,
+    /// The same with another key.
+    without_key: Mask,
+    decider: Decider,
     dtype: Dtype,
     length: usize,
     /// Elements before the ranges.
@@ -88,8 +103,15 @@ fn case() -> impl Strategy<Value = Case> {
     )
         .prop_map(|(p, generator, [seed, stream], view, skipped)| {
             let dropout = Dropout::new(p).unwrap().with_generator(generator);
-            dropout.mask(Key::new(seed).with_stream(stream)).at(view).skip(skipped)
+            let of = |key| dropout.mask(key).at(view).skip(skipped);
+            [of(Key::new(seed).with_stream(stream)), of(Key::new(!seed))]
         });
+    let decider = prop_oneof![
+        2 => Just(Decider::Key),
+        1 => (0_usize..100).prop_map(Decider::KeyInBuffer),
+        1 => (0_usize..100).prop_map(Decider::GivenMask),
+        1 => Just(Decider::GivenMaskInOutput),
+    ];
     let place = prop_oneof![
         Just(Place::TwoBuffers),
         Just(Place::Same),
@@ -98,6 +120,7 @@ fn case() -> impl Strategy<Value = Case> {
     (
         0..contexts().len(),
         mask,
+        decider,
         prop_oneof![Just(Dtype::F32), Just(Dtype::F16), Just(Dtype::Bf16)],
         prop_oneof![0_usize..70, 0_usize..6000],
         [0_usize..20, 0_usize..20],
@@ -105,10 +128,10 @@ fn case() -> impl Strategy<Value = Case> {
         place,
         any::<u64>(),
     )
-        .prop_map(|(context, mask, dtype, length, shifts, align, place, seed)| {
+        .prop_map(|(context, [mask, without_key], decider, dtype, length, shifts, align, place, seed)| {
             // A good share of aligned ranges, which other kernels handle.
             let shifts = if align == 0 { shifts } else { shifts.map(|shift| shift / align * align) };
-            Case { context, mask, dtype, length, shifts, place, seed }
+            Case { context, mask, without_key, decider, dtype, length, shifts, place, seed }
         })
 }
 
@@ -130,15 +153,30 @@ fn data(case: &Case, bytes: usize) -> Vec<u8> {
 }
 
 fn expected(case: &Case, x: &[u8]) -> Vec<u8> {
-    fn forward<T: wgpu_dropout::Element>(mask: &Mask, x: &[u8]) -> Vec<u8> {
+    fn forward<T: wgpu_dropout::Element>(case: &Case, x: &[u8]) -> Vec<u8> {
         let x: Vec<T> = bytemuck::pod_collect_to_vec(x);
-        bytemuck::cast_slice(&reference::forward(mask, &x).unwrap()).to_vec()
+        let y = match case.decider {
+            Decider::Key | Decider::KeyInBuffer(_) => reference::forward(&case.mask, &x),
+            _ => reference::apply_mask(&given(case), GIVEN_SCALE, &x),
+        };
+        bytemuck::cast_slice(&y.unwrap()).to_vec()
     }
     match case.dtype {
-        Dtype::F32 => forward::<f32>(&case.mask, x),
-        Dtype::F16 => forward::<f16>(&case.mask, x),
-        Dtype::Bf16 => forward::<bf16>(&case.mask, x),
+        Dtype::F32 => forward::<f32>(case, x),
+        Dtype::F16 => forward::<f16>(case, x),
+        Dtype::Bf16 => forward::<bf16>(case, x),
     }
+}
+
+const GIVEN_SCALE: f32 = -1.5;
+
+/// A mask from elsewhere: its unused bits are anything.
+fn given(case: &Case) -> Vec<u32> {
+    let mut words = reference::keep_mask(&case.mask, case.length as u64).unwrap();
+    if let (Some(last), used @ 1..) = (words.last_mut(), case.length % 32) {
+        *last |= 0xa5a5_a5a5 << used;
+    }
+    words
 }
 
 const GUARD: usize = 12;
@@ -170,10 +208,40 @@ fn run(case: &Case) -> Result<(), TestCaseError> {
     let mut input = poisoned(round(input_at.max(if one_buffer { output_at } else { 0 }) + size));
     input[input_at..input_at + size].copy_from_slice(&x);
     let mut output = if one_buffer { input.clone() } else { poisoned(round(output_at + size)) };
+    let given_at = output.len().next_multiple_of(256);
+    if let Decider::GivenMaskInOutput = case.decider {
+        output.resize(given_at, 0x77);
+        output.extend_from_slice(bytemuck::cast_slice(&given(case)));
+        output.extend_from_slice(&[0x77; 4]);
+        if one_buffer {
+            input = output.clone();
+        }
+    }
     let input_buffer = buffer(context, &words(&input));
     let output_buffer = if one_buffer { input_buffer.clone() } else { buffer(context, &words(&output)) };
     let range = |buffer, at: usize| BufferRange::new(buffer, at as u64, size as u64).with_dtype(case.dtype);
-    context.submit_forward(&case.mask, range(&input_buffer, input_at), range(&output_buffer, output_at)).unwrap();
+    let (from, to) = (range(&input_buffer, input_at), range(&output_buffer, output_at));
+    let after = |before: usize, words: &[u32]| [&vec![0x5555_5555; before], words, &[0x5555_5555]].concat();
+    match case.decider {
+        Decider::Key => context.submit_forward(&case.mask, from, to),
+        Decider::KeyInBuffer(before) => {
+            let words: Vec<u32> = bytemuck::pod_collect_to_vec(&case.mask.key().to_bytes());
+            let keys = buffer(context, &after(before, &words));
+            let key = context.bind_key(BufferRange::new(&keys, before as u64 * 4, 16)).unwrap();
+            context.submit_forward(case.without_key.keyed_by(&key), from, to)
+        }
+        Decider::GivenMask(before) => {
+            let words = given(case);
+            let masks = buffer(context, &after(before, &words));
+            let mask = BufferRange::new(&masks, before as u64 * 4, words.len() as u64 * 4);
+            context.submit_apply_mask(mask, GIVEN_SCALE, from, to)
+        }
+        Decider::GivenMaskInOutput => {
+            let mask = BufferRange::new(&output_buffer, given_at as u64, given(case).len() as u64 * 4);
+            context.submit_apply_mask(mask, GIVEN_SCALE, from, to)
+        }
+    }
+    .unwrap();
     output[output_at..output_at + size].copy_from_slice(&expected(case, &x));
     let [actual] = read(context, [&output_buffer]);
     let actual: &[u8] = bytemuck::cast_slice(&actual);

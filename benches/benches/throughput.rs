@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use wgpu_dropout::{Dropout, Key, wgpu};
+use wgpu_dropout::{Dropout, Dtype, Key, wgpu};
 use wgpu_dropout_bench::{Bench, BoundSubject, Op, Yardstick, YardstickKind};
 
 const N: u64 = 1 << 24;
@@ -12,7 +12,7 @@ fn throughput(criterion: &mut Criterion) {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
     let adapter = pollster::block_on(instance.request_adapter(&Default::default())).expect("an adapter");
     let bench = Bench::new(&adapter).expect("a device");
-    let sets = bench.buffers(N);
+    let sets = bench.buffers(Dtype::F32, N);
     let mut group = criterion.benchmark_group(format!("{} 2^24 f32", bench.adapter().name));
     group.sample_size(10).throughput(Throughput::Bytes(N * 8));
 
@@ -34,8 +34,8 @@ fn throughput(criterion: &mut Criterion) {
     }
     let mask = Dropout::new(0.1).expect("a probability").mask(Key::new(42));
     for op in [Op::Forward, Op::InPlace, Op::Mask] {
-        let bound = BoundSubject::new(&bench.context, op, &sets[0], N).expect("buffers that fit");
-        group.throughput(Throughput::Bytes(op.bytes(N)));
+        let bound = BoundSubject::new(&bench.context, op, Dtype::F32, &sets[0], N).expect("buffers that fit");
+        group.throughput(Throughput::Bytes(op.bytes(Dtype::F32, N)));
         group.bench_function(op.name(), |bencher| {
             bencher.iter_custom(|iterations| {
                 (0..iterations)

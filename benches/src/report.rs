@@ -14,15 +14,16 @@ pub fn table(report: &Report) -> String {
         "{} ({}, {}); {}; copy: {}\n",
         report.adapter.name, report.adapter.backend, report.adapter.driver, report.clock, report.copy.best
     );
-    let _ = writeln!(text, "| n | operation | generator | p | median ms | quartiles ms | GB/s | × copy |");
-    let _ = writeln!(text, "|---|---|---|---|---|---|---|---|");
+    let _ = writeln!(text, "| n | operation | dtype | generator | p | median ms | quartiles ms | GB/s | × copy |");
+    let _ = writeln!(text, "|---|---|---|---|---|---|---|---|---|");
     for row in &report.results {
         let p = row.p.map(|p| p.to_string()).unwrap_or_default();
         let _ = writeln!(
             text,
-            "| 2^{} | {} | {} | {p} | {:.4} | {:.4}–{:.4} | {:.2} | {:.2} |",
+            "| 2^{} | {} | {} | {} | {p} | {:.4} | {:.4}–{:.4} | {:.2} | {:.2} |",
             row.n.ilog2(),
             row.op,
+            row.dtype,
             row.generator,
             row.median_ms,
             row.quartiles_ms[0],
@@ -41,18 +42,21 @@ pub fn table(report: &Report) -> String {
     text
 }
 
-/// Throughput against size as SVG: a line for each operation (Threefry, p = 0.1; forward with Philox beside it), and
-/// the copy as the ceiling.
+/// Throughput against size as SVG: a line for each f32 operation (Threefry, p = 0.1; forward with Philox beside it) and
+/// for forward of each type, and the copy as the ceiling.
 ///
 /// # Errors
 /// When the drawing library fails.
 pub fn chart(report: &Report) -> Result<String, Error> {
     let mut lines: Vec<(String, Vec<&Row>)> = vec![];
     for row in &report.results {
-        let label = match row.op.as_str() {
-            "copy" => "copy kernel (ceiling)".to_owned(),
-            "scale in place" | "mask" => continue,
-            op if row.p == Some(0.1) => format!("{op}, {}", row.generator),
+        let label = match (row.op.as_str(), row.dtype, row.generator.as_str()) {
+            ("copy", "f32", _) => "copy kernel (ceiling)".to_owned(),
+            // As forward, or not of these bytes.
+            ("copy" | "scale in place" | "mask" | "backward", ..) => continue,
+            ("forward", "f32", generator) if row.p == Some(0.1) => format!("forward, {generator}"),
+            ("forward", dtype, _) if row.p == Some(0.1) => format!("forward, {dtype}"),
+            (op, "f32", "threefry") if row.p == Some(0.1) => op.to_owned(),
             _ => continue,
         };
         match lines.iter_mut().find(|(existing, _)| *existing == label) {
@@ -68,7 +72,7 @@ pub fn chart(report: &Report) -> Result<String, Error> {
             let top = lines.iter().flat_map(|(_, rows)| rows).map(|row| row.gb_per_s).fold(0.0, f64::max) * 1.1;
             let root = SVGBackend::with_string(&mut svg, (900, 540)).into_drawing_area();
             root.fill(&WHITE)?;
-            let title = format!("Throughput of f32 dropout — {} ({})", report.adapter.name, report.adapter.backend);
+            let title = format!("Throughput of dropout — {} ({})", report.adapter.name, report.adapter.backend);
             let mut chart = ChartBuilder::on(&root)
                 .caption(title, ("sans-serif", 20))
                 .margin(16)

@@ -1,8 +1,10 @@
 //! Throughput of every operation against size, beside the fastest of the yardsticks.
 
+use half::{bf16, f16};
 use serde::Serialize;
 use wgpu_dropout::{
-    Bound, BoundMask, Context, Dropout, Generator, Key, Mask, MaskFormat, Record, reference, requirements,
+    Bound, BoundMask, BufferRange, Context, Dropout, Dtype, Element, Generator, Key, Mask, MaskFormat, Record, View,
+    reference, requirements,
     wgpu::{self, util::DeviceExt},
 };
 
@@ -15,6 +17,8 @@ pub enum Op {
     Forward,
     /// Out of place, from a start that is no multiple of the block.
     ForwardUnaligned,
+    /// Out of place, of rows of a wider matrix, whose pitch is odd.
+    ForwardRows,
     /// The same pass as forward, named apart because people look for it.
     Backward,
     /// In place.
@@ -25,24 +29,26 @@ pub enum Op {
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 5] = [Self::Forward, Self::ForwardUnaligned, Self::Backward, Self::InPlace, Self::Mask];
+    pub const ALL: [Self; 6] =
+        [Self::Forward, Self::ForwardUnaligned, Self::ForwardRows, Self::Backward, Self::InPlace, Self::Mask];
 
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward",
             Self::ForwardUnaligned => "forward, start 5",
+            Self::ForwardRows => "forward, rows of 1000 in 1031",
             Self::Backward => "backward",
             Self::InPlace => "in place",
             Self::Mask => "mask",
         }
     }
 
-    /// Bytes that the operation must move for `n` f32 elements.
-    pub fn bytes(self, n: u64) -> u64 {
+    /// Bytes that the operation must move for `n` elements.
+    pub fn bytes(self, dtype: Dtype, n: u64) -> u64 {
         match self {
-            Self::Mask => n.div_ceil(32) * 4,
-            _ => n * 8,
+            Self::Mask => MaskFormat::Bits.size(n),
+            _ => n * dtype.size() * 2,
         }
     }
 }
@@ -52,6 +58,8 @@ impl Op {
 pub struct Subject {
     /// What is done.
     pub op: Op,
+    /// How the elements are stored.
+    pub dtype: Dtype,
     /// With which generator.
     pub generator: Generator,
     /// With which drop probability.
@@ -59,20 +67,28 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Every operation, generator and p that is measured.
+    /// Every operation, type, generator and p that is measured.
     pub fn all() -> Vec<Self> {
         let mut all = vec![];
         for generator in Generator::ALL {
             for p in [0.1, 0.5] {
-                all.extend(Op::ALL.map(|op| Self { op, generator, p }));
+                all.extend(Op::ALL.map(|op| Self { op, dtype: Dtype::F32, generator, p }));
             }
+        }
+        for dtype in [Dtype::F16, Dtype::Bf16] {
+            let ops = [Op::Forward, Op::InPlace];
+            all.extend(ops.map(|op| Self { op, dtype, generator: Generator::default(), p: 0.1 }));
         }
         all
     }
 
     fn mask(&self) -> Mask {
-        let start = if self.op == Op::ForwardUnaligned { 5 } else { 0 };
-        Dropout::new(self.p).expect("a probability").with_generator(self.generator).mask(Key::new(42)).at(start)
+        let view = match self.op {
+            Op::ForwardUnaligned => View::contiguous(5),
+            Op::ForwardRows => View::rows(0, 1000, 1031),
+            _ => View::contiguous(0),
+        };
+        Dropout::new(self.p).expect("a probability").with_generator(self.generator).mask(Key::new(42)).at(view)
     }
 }
 
@@ -165,7 +181,7 @@ pub struct Row {
     pub quartiles_ms: [f64; 2],
     /// 10⁹ bytes that must be moved, a second.
     pub gb_per_s: f64,
-    /// Time over the fastest copy kernel's at the same n.
+    /// Time over the fastest copy kernel's for the same number of elements of that size.
     pub ratio_to_copy: f64,
 }
 
@@ -198,16 +214,22 @@ impl Bench {
         }
     }
 
-    /// An input and an output buffer of `n` f32 elements for each rotation.
-    pub fn buffers(&self, n: u64) -> Vec<[wgpu::Buffer; 2]> {
-        let x: Vec<f32> = (0..n).map(|i| (i % 1000) as f32 + 1.0).collect();
+    /// An input and an output buffer of `n` elements for each rotation.
+    pub fn buffers(&self, dtype: Dtype, n: u64) -> Vec<[wgpu::Buffer; 2]> {
+        fn bytes<T: Element>(n: u64) -> Vec<u8> {
+            bytemuck::cast_slice(&(0..n).map(|i| T::narrow((i % 1000) as f32 + 1.0)).collect::<Vec<_>>()).to_vec()
+        }
+        let x = match dtype {
+            Dtype::F32 => bytes::<f32>(n),
+            Dtype::F16 => bytes::<f16>(n),
+            Dtype::Bf16 => bytes::<bf16>(n),
+        };
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let buffer = || {
-            let contents = bytemuck::cast_slice(&x);
-            let descriptor = wgpu::util::BufferInitDescriptor { label: None, contents, usage };
+            let descriptor = wgpu::util::BufferInitDescriptor { label: None, contents: &x, usage };
             self.context.device().create_buffer_init(&descriptor)
         };
-        let sets = (ROTATED_BYTES / (n * 8)).clamp(1, 32);
+        let sets = (ROTATED_BYTES / (n * dtype.size() * 2)).clamp(1, 32);
         (0..sets).map(|_| [buffer(), buffer()]).collect()
     }
 }
@@ -229,14 +251,21 @@ impl BoundSubject {
     ///
     /// # Errors
     /// Those of the library.
-    pub fn new(context: &Context, op: Op, [input, output]: &[wgpu::Buffer; 2], n: u64) -> Result<Self, Error> {
+    pub fn new(
+        context: &Context,
+        op: Op,
+        dtype: Dtype,
+        [input, output]: &[wgpu::Buffer; 2],
+        n: u64,
+    ) -> Result<Self, Error> {
+        let range = |buffer| BufferRange::new(buffer, 0, n * dtype.size()).with_dtype(dtype);
         Ok(match op {
             Op::Mask => {
-                let words = wgpu_dropout::BufferRange::new(output, 0, n.div_ceil(32) * 4);
+                let words = BufferRange::new(output, 0, MaskFormat::Bits.size(n));
                 Self::Mask(context.bind_mask(words, n, MaskFormat::Bits)?)
             }
-            Op::InPlace => Self::Dropout(context.bind(output, output)?),
-            _ => Self::Dropout(context.bind(input, output)?),
+            Op::InPlace => Self::Dropout(context.bind(range(output), range(output))?),
+            _ => Self::Dropout(context.bind(range(input), range(output))?),
         })
     }
 
@@ -266,19 +295,25 @@ pub fn measure(bench: &Bench, sizes: &Sizes, mut progress: impl FnMut(u64, usize
     let mut results = vec![];
     let mut copy = None;
     for &n in &sizes.elements {
-        let sets = bench.buffers(n);
+        let sets = Dtype::ALL.map(|dtype| bench.buffers(dtype, n));
+        let sets = |dtype: Dtype| &sets[dtype as usize];
         // Small operations are timed several at a time, each on the next buffers.
         let repeats = ((1 << 18) / n).clamp(1, 256) as usize;
         let mut timings: Vec<Timing<'_>> = vec![];
-        for yardstick in yardsticks.iter().flatten().filter(|yardstick| yardstick.fits(n)) {
-            let binds = sets.iter().map(|[input, output]| yardstick.bind(device, input, output)).collect();
-            timings.push(Timing { work: Work::Yardstick(yardstick, binds), milliseconds: vec![] });
+        for yardstick in yardsticks.iter().flatten() {
+            // A copy of 16-bit elements is a copy of half as many words.
+            for dtype in [Dtype::F32, Dtype::F16] {
+                let words = n * dtype.size() / 4;
+                if yardstick.fits(words) && (dtype == Dtype::F32 || yardstick.kind == YardstickKind::Copy) {
+                    let bind = |[input, output]: &[_; 2]| yardstick.bind(device, input, output);
+                    let binds = sets(dtype).iter().map(bind).collect();
+                    timings.push(Timing { work: Work::Yardstick(yardstick, words, binds), milliseconds: vec![] });
+                }
+            }
         }
         for subject in &subjects {
-            let binds = sets
-                .iter()
-                .map(|set| BoundSubject::new(&bench.context, subject.op, set, n))
-                .collect::<Result<_, _>>()?;
+            let bind = |set| BoundSubject::new(&bench.context, subject.op, subject.dtype, set, n);
+            let binds = sets(subject.dtype).iter().map(bind).collect::<Result<_, _>>()?;
             timings.push(Timing { work: Work::Dropout(subject, binds), milliseconds: vec![] });
         }
         for round in 0..=sizes.rounds {
@@ -286,45 +321,55 @@ pub fn measure(bench: &Bench, sizes: &Sizes, mut progress: impl FnMut(u64, usize
             for (i, timing) in timings.iter_mut().enumerate() {
                 let milliseconds = bench
                     .timer
-                    .pass(|pass| (0..repeats).try_for_each(|j| timing.work.record(pass, round * repeats + i + j, n)))?;
+                    .pass(|pass| (0..repeats).try_for_each(|j| timing.work.record(pass, round * repeats + i + j)))?;
                 // The first round warms up.
                 if round > 0 {
                     timing.milliseconds.push(milliseconds / repeats as f64);
                 }
             }
         }
-        let fastest = |kind| {
+        let fastest = |wanted: YardstickKind, dtype: Dtype| {
             timings
                 .iter()
                 .filter_map(|timing| match &timing.work {
-                    Work::Yardstick(yardstick, _) if yardstick.kind == kind => Some((yardstick, timing.quartiles())),
+                    Work::Yardstick(yardstick, words, _)
+                        if yardstick.kind == wanted && *words == n * dtype.size() / 4 =>
+                    {
+                        Some((yardstick, timing.quartiles()))
+                    }
                     _ => None,
                 })
                 .min_by(|a, b| a.1[1].total_cmp(&b.1[1]))
                 .expect("a shape of 256 elements fits")
         };
-        let (best, best_copy) = fastest(YardstickKind::Copy);
-        let (_, best_scale) = fastest(YardstickKind::ScaleInPlace);
-        let row = |op: &str, generator: String, p, bytes: u64, [first, median, third]: [f64; 3]| Row {
+        let row = |op: &str, generator: String, dtype: Dtype, p, bytes: u64, [first, median, third]: [f64; 3]| Row {
             op: op.to_owned(),
             generator,
-            dtype: "f32",
+            dtype: dtype.name(),
             n,
             p,
             median_ms: median,
             quartiles_ms: [first, third],
             gb_per_s: bytes as f64 / median * 1e-6,
-            ratio_to_copy: median / best_copy[1],
+            ratio_to_copy: median / fastest(YardstickKind::Copy, dtype).1[1],
         };
-        let copy_row = row("copy", String::new(), None, n * 8, best_copy);
-        copy = Some(Copy { best: best.name.clone(), n, median_ms: copy_row.median_ms, gb_per_s: copy_row.gb_per_s });
-        results.push(copy_row);
-        results.push(row("scale in place", String::new(), None, n * 8, best_scale));
+        for (kind, dtype, name) in [
+            (YardstickKind::Copy, Dtype::F32, "copy"),
+            (YardstickKind::Copy, Dtype::F16, "copy"),
+            (YardstickKind::ScaleInPlace, Dtype::F32, "scale in place"),
+        ] {
+            let (best, quartiles) = fastest(kind, dtype);
+            let row = row(name, String::new(), dtype, None, n * dtype.size() * 2, quartiles);
+            if (kind, dtype) == (YardstickKind::Copy, Dtype::F32) {
+                copy = Some(Copy { best: best.name.clone(), n, median_ms: row.median_ms, gb_per_s: row.gb_per_s });
+            }
+            results.push(row);
+        }
         for timing in &timings {
             if let Work::Dropout(subject, _) = &timing.work {
-                let (name, bytes) = (subject.op.name(), subject.op.bytes(n));
-                let generator = subject.generator.to_string();
-                results.push(row(name, generator, Some(subject.p), bytes, timing.quartiles()));
+                let &&Subject { op, dtype, generator, p } = subject;
+                let bytes = op.bytes(dtype, n);
+                results.push(row(op.name(), generator.to_string(), dtype, Some(p), bytes, timing.quartiles()));
             }
         }
     }
@@ -339,15 +384,16 @@ struct Timing<'a> {
 }
 
 enum Work<'a> {
-    Yardstick(&'a Yardstick, Vec<wgpu::BindGroup>),
+    /// For a number of words.
+    Yardstick(&'a Yardstick, u64, Vec<wgpu::BindGroup>),
     Dropout(&'a Subject, Vec<BoundSubject>),
 }
 
 impl Work<'_> {
-    fn record(&self, pass: &mut wgpu::ComputePass<'_>, turn: usize, n: u64) -> Result<(), wgpu_dropout::Error> {
+    fn record(&self, pass: &mut wgpu::ComputePass<'_>, turn: usize) -> Result<(), wgpu_dropout::Error> {
         match self {
-            Self::Yardstick(yardstick, binds) => {
-                yardstick.record(pass, &binds[turn % binds.len()], n);
+            Self::Yardstick(yardstick, words, binds) => {
+                yardstick.record(pass, &binds[turn % binds.len()], *words);
                 Ok(())
             }
             Self::Dropout(subject, binds) => binds[turn % binds.len()].record(pass, &subject.mask()),
@@ -367,20 +413,24 @@ impl Timing<'_> {
 /// Whatever is wrong is not worth timing.
 fn check(bench: &Bench, subject: &Subject) -> Result<(), Error> {
     const N: u64 = 10_007;
-    let mask = subject.mask();
-    let x: Vec<f32> = (0..N).map(|i| i as f32 + 1.0).collect();
-    let (actual, expected): (Vec<u32>, Vec<u32>) = match subject.op {
-        Op::Mask => (bench.context.keep_mask_blocking(&mask, N)?, reference::keep_mask(&mask, N)?),
-        _ => {
-            let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
-            (bits(bench.context.forward_blocking(&mask, &x)?), bits(reference::forward(&mask, &x)?))
-        }
+    fn forward<T: Element>(context: &Context, mask: &Mask) -> Result<[Vec<u8>; 2], wgpu_dropout::Error> {
+        let x: Vec<T> = (0..N).map(|i| T::narrow(i as f32 + 1.0)).collect();
+        let both = [context.forward_blocking(mask, &x)?, reference::forward(mask, &x)?];
+        Ok(both.map(|y| bytemuck::cast_slice(&y).to_vec()))
+    }
+    let (context, mask) = (&bench.context, subject.mask());
+    let [actual, expected] = match (subject.op, subject.dtype) {
+        (Op::Mask, _) => [context.keep_mask_blocking(&mask, N)?, reference::keep_mask(&mask, N)?]
+            .map(|words| bytemuck::cast_slice(&words).to_vec()),
+        (_, Dtype::F32) => forward::<f32>(context, &mask)?,
+        (_, Dtype::F16) => forward::<f16>(context, &mask)?,
+        (_, Dtype::Bf16) => forward::<bf16>(context, &mask)?,
     };
     match actual.iter().zip(&expected).position(|(a, b)| a != b) {
         None => Ok(()),
         Some(i) => Err(Error::Wrong {
-            what: format!("{} with {} at p = {}", subject.op.name(), subject.generator, subject.p),
-            detail: format!("index {i}: expected {:08x}, actual {:08x}", expected[i], actual[i]),
+            what: format!("{} of {} with {} at p = {}", subject.op.name(), subject.dtype, subject.generator, subject.p),
+            detail: format!("byte {i}: expected {:02x}, actual {:02x}", expected[i], actual[i]),
         }),
     }
 }

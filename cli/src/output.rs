@@ -4,6 +4,8 @@ use std::{
     fs::{self, OpenOptions, Permissions},
     io::{self, Write},
     path::{Path, PathBuf},
+    process,
+    sync::{Mutex, Once, PoisonError},
 };
 
 use tempfile::NamedTempFile;
@@ -53,12 +55,14 @@ impl WholeFile {
         if let Some(permissions) = permissions_of_a_new_file() {
             builder.permissions(permissions);
         }
+        remove_when_interrupted();
         let file = builder.tempfile_in(directory).map_err(|error| {
             // The kind alone: the whole error names the temporary file.
             let reason = error.kind();
             let remedy = "create the directory, or choose one that you may write to";
             Error::output(path, format!("no file can be created in '{}': {reason}: {remedy}", directory.display()))
         })?;
+        temporary_files().push(file.path().to_owned());
         if let Some(permissions) = existing {
             file.as_file().set_permissions(permissions).map_err(|error| failed("it cannot be replaced", error))?;
         }
@@ -76,6 +80,28 @@ impl WholeFile {
             Err(error) => Err(Error::output(&self.path, format!("it cannot be replaced: {}", error.error))),
         }
     }
+}
+
+/// The temporary files of this process, finished ones included.
+static TEMPORARY_FILES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn temporary_files() -> std::sync::MutexGuard<'static, Vec<PathBuf>> {
+    TEMPORARY_FILES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ctrl-C, and being asked to end, leave no temporary file: a process that is killed runs no destructors.
+fn remove_when_interrupted() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Where no handler can be installed, a file may stay behind; that is no reason not to work.
+        let _ = ctrlc::set_handler(|| {
+            for path in temporary_files().iter() {
+                let _ = fs::remove_file(path);
+            }
+            // As a shell says it of a program that was interrupted.
+            process::exit(130);
+        });
+    });
 }
 
 /// What the process's umask leaves of rw-rw-rw-, as for any new file; temporary files are private by default.

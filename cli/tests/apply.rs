@@ -209,3 +209,37 @@ fn halves_equal_the_reference() {
     let expected = reference::forward(&mask, &brain).unwrap();
     check("<u2", &["--dtype", "bf16"], bytemuck::cast_slice(&brain), bytemuck::cast_slice(&expected));
 }
+
+/// Interrupted in the middle, it leaves OUT as it was and nothing beside it.
+#[cfg(unix)]
+#[test]
+fn an_interruption_leaves_nothing_behind() {
+    use std::{fs::OpenOptions, io::Write, process::Stdio, thread::sleep, time::Duration};
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    for signal in [Signal::INT, Signal::TERM] {
+        let files = Files::new();
+        let output = files.write("out.npy", b"as it was");
+        // A pipe that never ends keeps the program waiting for data.
+        let input = files.path("in.npy");
+        assert!(std::process::Command::new("mkfifo").arg(&input).status().unwrap().success());
+        let arguments = ["apply", "--cpu", "--p", "0.5", "--seed", "1", &input, &output];
+        let mut child = common::command().args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut pipe = OpenOptions::new().write(true).open(&input).unwrap();
+        pipe.write_all(&f32_npy("(1000000,)", &[1.0; 100])).unwrap();
+        for _ in 0..600 {
+            if files.names().len() == 3 {
+                break;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        assert_eq!(files.names().len(), 3, "no temporary file appeared: {:?}", files.names());
+        // It waits in a read then.
+        sleep(Duration::from_millis(300));
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal:?}");
+        assert_eq!(files.names().into_iter().collect::<Vec<_>>(), ["in.npy", "out.npy"], "{signal:?}");
+        assert_eq!(files.read("out.npy"), b"as it was", "{signal:?}");
+    }
+}

@@ -1,9 +1,9 @@
-//! The masks and inputs that every adapter is checked with, and what the CPU reference says of them.
+//! The masks and inputs that every device is checked with, and what the CPU reference says of them.
 
-use wgpu_dropout::{Dropout, Error, Generator, Key, Mask, reference};
+use wgpu_dropout::{Dropout, Dtype, Error, Generator, Key, Mask, View, reference};
 
 /// One mask over some elements.
-pub(crate) struct Case {
+pub struct Case {
     pub p: f64,
     pub mask: Mask,
     pub length: u64,
@@ -11,51 +11,85 @@ pub(crate) struct Case {
     pub keep: Vec<u32>,
 }
 
-pub(crate) struct Cases {
-    pub all: Vec<Case>,
+/// By what they look at.
+pub struct Cases {
+    pub lengths: Vec<Case>,
+    pub starts: Vec<Case>,
+    pub probabilities: Vec<Case>,
+    pub rows: Vec<Case>,
 }
 
-const KEY: Key = Key { seed: 0x0123_4567_89ab_cdef, stream: 0xfedc_ba98_7654_3210 };
+pub const KEY: Key = Key { seed: 0x0123_4567_89ab_cdef, stream: 0xfedc_ba98_7654_3210 };
 
 /// Here the threshold's low half is 15: a tie of the high halves is decided by the second part of the random bits.
 const TIES: f64 = 0.062_499_996_507_540_345;
 
-/// Around a lane group, a word of the packed mask, a workgroup, and what is moved at once.
-const LENGTHS: [u64; 15] = [1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 2047, 2048, 2049, 4096, 4099];
+/// Elements of a workgroup of 64 invocations.
+const WORKGROUP: u64 = 2048;
 
-/// None: the last elements that can be addressed. The others lie around the carries of the group and of the index.
-const STARTS: [Option<u64>; 6] =
-    [Some(0), Some(5), Some((1 << 32) - 3), Some((1 << 35) - 8), Some((1 << 40) + 3), None];
+/// Enough that ties are met in either part of a lane: 1 in 65,536.
+const MANY: u64 = (1 << 18) + 17;
 
 impl Cases {
     pub fn new() -> Result<Self, Error> {
-        let mut all = vec![];
+        let (mut lengths, mut starts, mut probabilities, mut rows) = (vec![], vec![], vec![], vec![]);
         for generator in Generator::ALL {
-            let mut add = |p, start: Option<u64>, length| -> Result<(), Error> {
-                let start = start.unwrap_or((generator.index_end() - u128::from(length)) as u64);
-                let mask = Dropout::new(p)?.with_generator(generator).mask(KEY).at(start);
-                all.push(Case { p, mask, length, keep: reference::keep_mask(&mask, length)? });
-                Ok(())
-            };
-            for start in STARTS {
-                for length in LENGTHS {
-                    add(0.1, start, length)?;
+            let case = |p, view, length| Case::new(p, generator, view, length);
+            let around = [WORKGROUP, 2 * WORKGROUP, 3 * WORKGROUP].into_iter().flat_map(|n| n - 1..=n + 1);
+            for length in (0..=70).chain(around).chain([4 * WORKGROUP + 3]) {
+                // A start at a multiple of 32 has pipelines of its own.
+                for start in [0, 5] {
+                    lengths.push(case(0.1, View::contiguous(start), length)?);
                 }
             }
+            for length in [1, 33, 2049, 4099] {
+                // Around the carries of the group and of the index, and the last.
+                for start in [(1 << 32) - 32, (1 << 32) - 3, (1 << 35) - 8, (1 << 35) + 1, (1 << 40) + 3] {
+                    starts.push(case(0.1, View::contiguous(start), length)?);
+                }
+                let last = (generator.index_end() - u128::from(length)) as u64;
+                starts.push(case(0.1, View::contiguous(last), length)?);
+            }
             for p in [0.0, 1.0, 1e-10, 0.25, 0.5, TIES, 0.9, 0.999_999_999_9] {
-                add(p, Some(0), 4099)?;
-                add(p, Some((1 << 32) - 3), 2049)?;
+                probabilities.push(case(p, View::contiguous(0), 4099)?);
+                probabilities.push(case(p, View::contiguous((1 << 32) - 3), 2049)?);
             }
             for p in [0.1, TIES] {
-                add(p, Some(0), (1 << 18) + 17)?;
-                add(p, Some((1 << 35) - (1 << 17) - 1), (1 << 18) + 17)?;
+                probabilities.push(case(p, View::contiguous(0), MANY)?);
+                probabilities.push(case(p, View::contiguous((1 << 35) - (1 << 17) - 1), MANY)?);
+            }
+            for (view, length) in [
+                (View::rows(5, 5, 10), 100),
+                (View::rows(5, 5, 10).skip(7), 3000),
+                (View::rows(0, 1, 3), 70),
+                (View::rows(3, 31, 32), 2500),
+                (View::rows(3, 32, 64).skip(5), 2500),
+                (View::rows(3, 33, 77).skip(32), 500),
+                (View::rows(0, 1000, 1001).skip(999), 5000),
+                (View::rows((1 << 32) - 50, 7, 100), 2100),
+                (View::rows((1 << 35) - 50, 8, 16), 2100),
+                (View::rows((1 << 40) + 3, 70, 1000).skip(11), 300),
+                (View::rows(0, 3, (1 << 40) + 5).skip(1), 60),
+                (View::rows(9, 5, 0xffff_ffff), 60),
+                (View::rows(1, 3, 10).skip(1 << 33), 100),
+                (View::rows((generator.index_end() - 907) as u64, 7, 100), 70),
+            ] {
+                rows.push(case(0.3, view, length)?);
             }
         }
-        Ok(Self { all })
+        Ok(Self { lengths, starts, probabilities, rows })
     }
 }
 
 impl Case {
+    pub fn new(p: f64, generator: Generator, view: View, length: u64) -> Result<Self, Error> {
+        Self::of(p, Dropout::new(p)?.with_generator(generator).mask(KEY).at(view), length)
+    }
+
+    pub fn of(p: f64, mask: Mask, length: u64) -> Result<Self, Error> {
+        Ok(Self { p, mask, length, keep: reference::keep_mask(&mask, length)? })
+    }
+
     pub fn keeps(&self, local: u64) -> bool {
         self.keep[(local >> 5) as usize] >> (local & 31) & 1 == 1
     }
@@ -65,43 +99,50 @@ impl Case {
         format!("element {local} (index {}) of {self}", self.mask.view().index(local))
     }
 
-    /// Zeros, infinities, NaNs, subnormals, the largest and the smallest, and normal numbers of every size.
-    /// The period has no common factor with a group, so each comes to every lane.
-    pub fn input(&self, salt: u64) -> Vec<f32> {
-        const SPECIAL: [u32; 14] = [
-            0x0000_0000, // 0
-            0x8000_0000, // -0
-            0x7f80_0000, // infinity
-            0xff80_0000,
-            0x7fc0_0000, // NaN
-            0xffc0_0001,
-            0x7fa0_0001, // signalling
-            0x0000_0001, // subnormal
-            0x807f_ffff,
-            0x0040_0000,
-            0x0080_0000, // smallest normal
-            0x7f7f_ffff, // largest
-            0x3f80_0000, // 1
-            0xbf80_0000,
-        ];
-        (0..self.length)
-            .map(|local| {
-                let position = local + salt;
-                let bits = SPECIAL.get((position % 37) as usize).copied().unwrap_or_else(|| {
-                    let mixed = (position as u32).wrapping_add(1).wrapping_mul(0x9e37_79b1);
-                    let exponent = (mixed >> 23 & 0xff) % 254 + 1;
-                    mixed & 0x807f_ffff | exponent << 23
-                });
-                f32::from_bits(bits)
+    /// Zeros, infinities, NaNs, subnormals, the largest and the smallest, and normal numbers of every size. The period
+    /// has no common factor with a group, so each comes to every lane.
+    pub fn input(&self, dtype: Dtype) -> Vec<u32> {
+        (0..self.length as u32)
+            .map(|i| {
+                let special = SPECIAL.get((i % 37) as usize).copied();
+                let mixed = i.wrapping_add(1).wrapping_mul(0x9e37_79b1);
+                match dtype {
+                    Dtype::F32 => special.unwrap_or_else(|| {
+                        let exponent = (mixed >> 23 & 0xff) % 254 + 1;
+                        mixed & 0x807f_ffff | exponent << 23
+                    }),
+                    // Every pattern of 16 bits is checked elsewhere; these come from all over.
+                    Dtype::F16 | Dtype::Bf16 => special.unwrap_or(mixed) >> 16,
+                }
             })
             .collect()
     }
 }
 
+const SPECIAL: [u32; 14] = [
+    0x0000_0000, // 0
+    0x8000_0000, // -0
+    0x7f80_0000, // infinity
+    0xff80_0000,
+    0x7fc0_0000, // NaN
+    0xffc0_0001,
+    0x7fa0_0001, // signalling
+    0x0000_0001, // subnormal
+    0x807f_ffff,
+    0x0040_0000,
+    0x0080_0000, // smallest normal
+    0x7f7f_ffff, // largest
+    0x3f80_0000, // 1
+    0xbf80_0000,
+];
+
 impl std::fmt::Display for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (key, generator, start) = (self.mask.key(), self.mask.generator(), self.mask.view().start());
-        let (seed, stream) = (key.seed, key.stream);
-        write!(f, "{generator}, p {}, seed {seed}, stream {stream}, start {start}, {} elements", self.p, self.length)
+        let (key, generator, view) = (self.mask.key(), self.mask.generator(), self.mask.view());
+        write!(f, "{generator}, p {}, seed {}, stream {}, ", self.p, key.seed, key.stream)?;
+        if !view.is_contiguous() {
+            write!(f, "rows of {} every {} from column {}, ", view.row_length(), view.row_pitch(), view.column())?;
+        }
+        write!(f, "start {}, {} elements", view.start(), self.length)
     }
 }

@@ -19,10 +19,10 @@
 
 mod cases;
 mod checks;
+mod elements;
 mod outcome;
 mod subject;
-#[path = "../../tests/vectors/mod.rs"]
-mod vectors;
+pub mod vectors;
 
 use wgpu_dropout::Error;
 
@@ -33,11 +33,12 @@ pub use subject::Subject;
 /// The checks' cases, and what the CPU reference says of them. Costly to make.
 pub struct Suite {
     cases: cases::Cases,
+    vectors: vectors::Vectors,
 }
 
 impl Suite {
     pub fn new() -> Result<Self, Error> {
-        Ok(Self { cases: cases::Cases::new()? })
+        Ok(Self { cases: cases::Cases::new()?, vectors: vectors::Vectors::read() })
     }
 
     /// Every check, the published known answers first.

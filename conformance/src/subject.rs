@@ -1,11 +1,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_channel::oneshot;
-use wgpu_dropout::{BufferRange, Context, Error, Mask, Options, requirements, wgpu};
+use wgpu_dropout::{BufferRange, Context, Dtype, Error, Mask, MaskFormat, Options, requirements, wgpu};
 
-/// A device under test.
+/// An adapter under test, with two devices on it.
 pub struct Subject {
     context: Context,
+    tiny: Context,
     reported: Reported,
 }
 
@@ -13,34 +14,36 @@ pub struct Subject {
 #[derive(Clone, Default)]
 struct Reported(Arc<Mutex<Option<String>>>);
 
-/// What an output holds before a run, and what must remain around its range.
-pub(crate) const POISON: u32 = 0x7fc0_dead;
+/// Where input and output begin in their buffers, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub input: u64,
+    pub output: u64,
+    pub one_buffer: bool,
+}
 
-/// Words before and after the ranges of a buffer.
-const MARGIN: u64 = 8;
+/// Bytes after a range that must remain as they are.
+const GUARD: u64 = 12;
 
 impl Subject {
     /// Opens the adapter for the checks.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when it has no compute shaders or refuses the device.
+    /// [`Error::Unsupported`] when it has no compute shaders or refuses a device.
     pub async fn open(adapter: &wgpu::Adapter) -> Result<Self, Error> {
-        let unsupported = |reason| Error::Unsupported { device: adapter.get_info().name, reason };
-        if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
-            return Err(unsupported("it has no compute shaders".to_owned()));
-        }
-        let wanted = requirements(adapter);
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("conformance"),
-            required_features: wanted.features,
-            required_limits: wanted.limits,
-            ..Default::default()
-        };
-        let (device, queue) =
-            adapter.request_device(&descriptor).await.map_err(|error| unsupported(error.to_string()))?;
+        Self::with_options(adapter, Options::default()).await
+    }
+
+    async fn with_options(adapter: &wgpu::Adapter, options: Options) -> Result<Self, Error> {
         let reported = Reported::default();
-        reported.listen(&device);
-        Ok(Self { context: Context::with_options(device, queue, Options::default())?, reported })
+        let context = open(adapter, &reported, options, |_| {}).await?;
+        // Browsers give no device less than WebGPU's default limits: there this is an ordinary device.
+        let tiny = open(adapter, &reported, Options { workgroup_size: 8, immediates: false, ..options }, |limits| {
+            limits.max_storage_buffer_binding_size = 4096;
+            limits.max_compute_workgroups_per_dimension = 2;
+        })
+        .await?;
+        Ok(Self { context, tiny, reported })
     }
 
     /// The ordinary device.
@@ -48,60 +51,66 @@ impl Subject {
         &self.context
     }
 
-    /// What the device said since the last call of this.
+    /// A device that can bind 4096 bytes and run 2 × 2 workgroups of 8 invocations at once, so that a few thousand
+    /// elements take several pieces, and each of them several dispatches.
+    pub(crate) fn tiny(&self) -> &Context {
+        &self.tiny
+    }
+
+    /// What a device said since the last call of this.
     pub(crate) fn reported(&self) -> Option<String> {
         self.reported.take()
     }
 
-    pub(crate) async fn forward(&self, mask: &Mask, x: &[f32]) -> Result<Vec<u32>, Error> {
-        Ok(self.context.forward(mask, x).await?.into_iter().map(f32::to_bits).collect())
-    }
-
-    pub(crate) async fn backward(&self, mask: &Mask, dy: &[f32]) -> Result<Vec<u32>, Error> {
-        Ok(self.context.backward(mask, dy).await?.into_iter().map(f32::to_bits).collect())
-    }
-
-    /// Forward from a range of one buffer to a range of another, each `MARGIN` words and so many more from the start.
-    /// The second value tells whether the words around the output are untouched.
-    pub(crate) async fn forward_between_buffers(
+    /// Forward from a range of a buffer to another of it or of another buffer, everything else poisoned. Returns the
+    /// output range, and whether all around it is as it was.
+    pub(crate) async fn forward_in_buffers(
         &self,
+        context: &Context,
         mask: &Mask,
-        x: &[f32],
-        more: [u64; 2],
-    ) -> Result<(Vec<u32>, bool), Error> {
-        let words = x.len() as u64;
-        let total = words + 2 * MARGIN + more[0].max(more[1]);
-        let place = more.map(|more| MARGIN + more);
-        let mut contents = vec![POISON; total as usize];
-        let output = self.buffer(&contents);
-        for (content, x) in contents[place[0] as usize..].iter_mut().zip(x) {
-            *content = x.to_bits();
-        }
-        let input = self.buffer(&contents);
-        let range = |buffer, place: u64| BufferRange::new(buffer, place * 4, words * 4);
-        self.context.submit_forward(mask, range(&input, place[0]), range(&output, place[1]))?;
-        let written = self.read(&output).await?;
-
-        let end = place[1] as usize + x.len();
-        let (before, rest) = written.split_at(place[1] as usize);
-        let (y, after) = (rest[..x.len()].to_vec(), &written[end..]);
-        Ok((y, before.iter().chain(after).all(|&word| word == POISON)))
+        dtype: Dtype,
+        x: &[u8],
+        place: Place,
+    ) -> Result<(Vec<u8>, bool), Error> {
+        let (from, to) = (place.input as usize, place.output as usize);
+        let mut before = poison(from.max(to) + x.len());
+        // Poison is an input too: what a kernel reads beside the range must not matter.
+        let input = {
+            let mut content = before.clone();
+            content[from..from + x.len()].copy_from_slice(x);
+            let buffer = buffer(context, &content);
+            if place.one_buffer {
+                before = content;
+            }
+            buffer
+        };
+        let output = if place.one_buffer { input.clone() } else { buffer(context, &before) };
+        let range = |buffer, offset| BufferRange::new(buffer, offset, x.len() as u64).with_dtype(dtype);
+        context.submit_forward(mask, range(&input, place.input), range(&output, place.output))?;
+        let after = self.read(context, &output).await?;
+        Ok(cut_out(&before, &after, to, x.len()))
     }
 
-    fn buffer(&self, words: &[u32]) -> wgpu::Buffer {
-        let bytes: &[u8] = bytemuck::cast_slice(words);
-        let buffer = self.context.device().create_buffer(&wgpu::BufferDescriptor {
-            label: Some("conformance"),
-            size: bytes.len() as u64,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        self.context.queue().write_buffer(&buffer, 0, bytes);
-        buffer
+    /// The keep mask into a range that begins at byte `offset`; everything else as in
+    /// [`forward_in_buffers`](Self::forward_in_buffers).
+    pub(crate) async fn keep_mask_in_buffer(
+        &self,
+        context: &Context,
+        mask: &Mask,
+        length: u64,
+        format: MaskFormat,
+        offset: u64,
+    ) -> Result<(Vec<u8>, bool), Error> {
+        let size = format.size(length);
+        let before = poison((offset + size) as usize);
+        let output = buffer(context, &before);
+        context.submit_keep_mask(mask, BufferRange::new(&output, offset, size), length, format)?;
+        let after = self.read(context, &output).await?;
+        Ok(cut_out(&before, &after, offset as usize, size as usize))
     }
 
-    async fn read(&self, buffer: &wgpu::Buffer) -> Result<Vec<u32>, Error> {
-        let (device, queue) = (self.context.device(), self.context.queue());
+    async fn read(&self, context: &Context, buffer: &wgpu::Buffer) -> Result<Vec<u8>, Error> {
+        let (device, queue) = (context.device(), context.queue());
         let staging = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("conformance"),
             size: buffer.size(),
@@ -121,8 +130,54 @@ impl Subject {
         device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| failed(error.to_string()))?;
         receiver.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
         let view = staging.get_mapped_range(..).map_err(|error| failed(error.to_string()))?;
-        Ok(bytemuck::pod_collect_to_vec(&view))
+        Ok(view.to_vec())
     }
+}
+
+async fn open(
+    adapter: &wgpu::Adapter,
+    reported: &Reported,
+    options: Options,
+    change: impl FnOnce(&mut wgpu::Limits),
+) -> Result<Context, Error> {
+    let unsupported = |reason| Error::Unsupported { device: adapter.get_info().name, reason };
+    if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+        return Err(unsupported("it has no compute shaders".to_owned()));
+    }
+    let mut wanted = requirements(adapter);
+    change(&mut wanted.limits);
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("conformance"),
+        required_features: wanted.features,
+        required_limits: wanted.limits,
+        ..Default::default()
+    };
+    let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| unsupported(error.to_string()))?;
+    reported.listen(&device);
+    Context::with_options(device, queue, options)
+}
+
+/// What an output holds before a run, and what must remain around its range: a guard behind `size` bytes. No byte is
+/// one of a mask.
+fn poison(size: usize) -> Vec<u8> {
+    (0..(size + GUARD as usize).next_multiple_of(4)).map(|i| (i * 37 + 11) as u8 | 0x80).collect()
+}
+
+/// The output range, and whether the rest is as before.
+fn cut_out(before: &[u8], after: &[u8], offset: usize, size: usize) -> (Vec<u8>, bool) {
+    let end = offset + size;
+    (after[offset..end].to_vec(), before[..offset] == after[..offset] && before[end..] == after[end..])
+}
+
+fn buffer(context: &Context, bytes: &[u8]) -> wgpu::Buffer {
+    let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("conformance"),
+        size: bytes.len() as u64,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    context.queue().write_buffer(&buffer, 0, bytes);
+    buffer
 }
 
 impl Reported {

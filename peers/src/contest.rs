@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use wgpu_dropout::wgpu;
+use wgpu_dropout::{Dtype, wgpu};
 use wgpu_dropout_bench::{Bench, Clock, Copy, Report, Row, Yardstick, YardstickKind};
 
 use crate::{
@@ -243,7 +243,7 @@ impl CopyYardstick {
     /// Tries the family.
     fn fastest(bench: &Bench, n: u64, calls: u64) -> Result<Self, Error> {
         let device = bench.context.device();
-        let sets: Vec<_> = bench.buffers(n).into_iter().take(rotations(n) as usize).collect();
+        let sets: Vec<_> = bench.buffers(Dtype::F32, n).into_iter().take(rotations(n) as usize).collect();
         let mut best: Option<(f64, Self)> = None;
         for kernel in Yardstick::family(device, YardstickKind::Copy) {
             if !kernel.fits(n) {

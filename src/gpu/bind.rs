@@ -8,10 +8,13 @@ use super::{
     call::Call,
     context::Context,
     device_errors::scoped,
-    pipelines::{Access, Decision, Extent, Kernel, Operation, RUN},
+    device_key::KeyedMask,
+    dispatch::{Groups, record},
+    given_mask::{Given, bind_given},
+    pipelines::{Access, Decision, Extent, Kernel, KeySource, Operation, RUN},
     range::{BufferRange, Window},
 };
-use crate::{Dtype, Error, Mask, MaskFormat, wgsl::KeepRule};
+use crate::{Dtype, Error, MaskFormat, wgsl::KeepRule};
 
 /// An input and an output range bound for dropout. Made by [`Context::bind`]. It keeps the two buffers alive.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub struct Bound {
     context: Context,
     dtype: Dtype,
     in_place: bool,
+    /// The buffer that is written: nothing else of a call may be read from it.
+    output: wgpu::Buffer,
     /// Elements.
     length: u64,
     pieces: Vec<Piece>,
@@ -29,13 +34,14 @@ pub struct Bound {
 pub struct BoundMask {
     context: Context,
     format: MaskFormat,
+    output: wgpu::Buffer,
     length: u64,
     pieces: Vec<Piece>,
 }
 
 /// A part of the elements that fits the device's bindings.
 #[derive(Debug)]
-struct Piece {
+pub(super) struct Piece {
     bind_group: wgpu::BindGroup,
     access: Access,
     /// Elements of the range before the piece.
@@ -44,6 +50,8 @@ struct Piece {
     /// Elements (of a packed mask: words) from the start of the binding.
     input_offset: u64,
     output_offset: u64,
+    /// The mask, where one is given.
+    pub(super) given: Option<Given>,
 }
 
 impl Context {
@@ -59,7 +67,16 @@ impl Context {
         input: impl Into<BufferRange<'a>>,
         output: impl Into<BufferRange<'a>>,
     ) -> Result<Bound, Error> {
-        let (input, output) = (input.into(), output.into());
+        self.bind_ranges(input.into(), output.into(), None)
+    }
+
+    /// [`bind`](Self::bind), with a given mask where `mask` is its range.
+    pub(super) fn bind_ranges(
+        &self,
+        input: BufferRange<'_>,
+        output: BufferRange<'_>,
+        mask: Option<BufferRange<'_>>,
+    ) -> Result<Bound, Error> {
         self.check_device()?;
         let (dtype, element) = (input.dtype, input.dtype.size());
         if dtype != output.dtype {
@@ -83,29 +100,42 @@ impl Context {
             });
         }
         let length = input.size / element;
+        if let Some(mask) = &mask {
+            check_mask_range(mask, length, MaskFormat::Bits)?;
+        }
+        // One binding for both ranges would cover a mask between them.
+        let mask_beside = mask.is_some_and(|mask| mask.buffer == output.buffer);
         let pieces = self.split(length, element, if one_buffer && !in_place { 2 } else { 1 }, |elements| {
             let bytes = elements.start * element..elements.end * element;
             let part = |range: &BufferRange<'_>| range.offset + bytes.start..range.offset + bytes.end;
             let window = |range: Range<u64>| Window::new(range.start, range.end, &self.inner.limits);
             let (from, to) = (part(&input), part(&output));
             let union = window(from.start.min(to.start)..from.end.max(to.end));
+            let (from_window, to_window) = (window(from.clone()), window(to.clone()));
+            let apart = !from_window.overlaps(&to_window);
             let (access, from_window, to_window) = match one_buffer {
-                false => (Access::Separate, window(from.clone()), window(to.clone())),
-                true if union.size() <= self.binding_limit() => (Access::Shared, union, union),
-                true => (Access::Windows, window(from.clone()), window(to.clone())),
+                false => (Access::Separate, from_window, to_window),
+                true if apart && (mask_beside || union.size() > self.binding_limit()) => {
+                    (Access::Windows, from_window, to_window)
+                }
+                true => (Access::Shared, union, union),
             };
+            let written = if one_buffer { &[from_window, to_window][..] } else { &[to_window] };
+            let given =
+                mask.as_ref().map(|mask| bind_given(self, mask, &elements, output.buffer, written)).transpose()?;
             let bindings = [from_window.binding(input.buffer), to_window.binding(output.buffer)];
             let bindings = if access == Access::Shared { &bindings[..1] } else { &bindings };
             Ok(Piece {
-                bind_group: bind_buffers(self, access, bindings)?,
+                bind_group: bind_buffers(self, self.inner.pipelines.buffers_layout(access), bindings)?,
                 access,
                 first: elements.start,
                 length: elements.end - elements.start,
                 input_offset: from_window.bytes_before(from.start) / element,
                 output_offset: to_window.bytes_before(to.start) / element,
+                given,
             })
         })?;
-        Ok(Bound { context: self.clone(), dtype, in_place, length, pieces })
+        Ok(Bound { context: self.clone(), dtype, in_place, output: output.buffer.clone(), length, pieces })
     }
 
     /// Binds an output for [`BoundMask::record_keep_mask`] of `length` elements: of [`MaskFormat::size`] bytes.
@@ -120,13 +150,9 @@ impl Context {
     ) -> Result<BoundMask, Error> {
         let output = output.into();
         self.check_device()?;
+        check_mask_range(&output, length, format)?;
         // What the output offset counts: words of bits, or bytes.
         let unit = if format == MaskFormat::Bits { 4 } else { 1 };
-        output.check("mask", unit)?;
-        if output.size != format.size(length) {
-            let remedy = "a mask of bits has 4·⌈length/32⌉ bytes, a mask of bytes one for each element";
-            return Err(Error::Size { role: "mask", size: output.size, remedy });
-        }
         // A mask of bits has few bytes; its positions, 32-bit too, are what limits a piece.
         let bytes_each = if format == MaskFormat::Bits { 2 } else { 1 };
         let pieces = self.split(length, bytes_each, 1, |elements| {
@@ -134,15 +160,20 @@ impl Context {
             let end = output.offset + format.size(elements.end);
             let window = Window::new(start, end, &self.inner.limits);
             Ok(Piece {
-                bind_group: bind_buffers(self, Access::Shared, &[window.binding(output.buffer)])?,
+                bind_group: bind_buffers(
+                    self,
+                    self.inner.pipelines.buffers_layout(Access::Shared),
+                    &[window.binding(output.buffer)],
+                )?,
                 access: Access::Shared,
                 first: elements.start,
                 length: elements.end - elements.start,
                 input_offset: 0,
                 output_offset: window.bytes_before(start) / unit,
+                given: None,
             })
         })?;
-        Ok(BoundMask { context: self.clone(), format, length, pieces })
+        Ok(BoundMask { context: self.clone(), format, output: output.buffer.clone(), length, pieces })
     }
 
     /// Bytes that a binding can have, as far as 32-bit positions reach.
@@ -168,9 +199,17 @@ impl Context {
     }
 }
 
+fn check_mask_range(range: &BufferRange<'_>, length: u64, format: MaskFormat) -> Result<(), Error> {
+    range.check("mask", if format == MaskFormat::Bits { 4 } else { 1 })?;
+    if range.size != format.size(length) {
+        return Err(Error::Size { role: "mask", size: range.size, remedy: MaskFormat::REMEDY });
+    }
+    Ok(())
+}
+
 pub(super) fn bind_buffers(
     context: &Context,
-    access: Access,
+    layout: &wgpu::BindGroupLayout,
     bindings: &[wgpu::BindingResource<'_>],
 ) -> Result<wgpu::BindGroup, Error> {
     let entries: Vec<_> = (0..)
@@ -180,7 +219,7 @@ pub(super) fn bind_buffers(
     scoped(&context.inner.device, "buffers", || {
         context.inner.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("wgpu-dropout buffers"),
-            layout: context.inner.pipelines.buffers_layout(access),
+            layout,
             entries: &entries,
         })
     })
@@ -191,16 +230,37 @@ impl Bound {
     /// copied unchanged; in place nothing is appended then.
     ///
     /// # Errors
-    /// [`Error::IndexRange`] when the mask reaches past the generator's range, [`Error::View`], [`Error::DeviceLost`]
-    /// and [`Error::Device`] of the library's own objects. Nothing is appended then.
-    pub fn record_forward(&self, recorder: &mut impl Record, mask: &Mask) -> Result<(), Error> {
-        mask.check_length(self.length)?;
-        self.context.check_device()?;
-        let operation = match mask.keeps_all() {
-            true if self.in_place => return Ok(()),
+    /// [`Error::IndexRange`] when the mask reaches past the generator's range, [`Error::View`], [`Error::SameBuffer`]
+    /// for a key in the output's buffer, [`Error::DeviceLost`] and [`Error::Device`] of the library's own objects.
+    /// Nothing is appended then.
+    pub fn record_forward<'k>(&self, recorder: &mut impl Record, mask: impl Into<KeyedMask<'k>>) -> Result<(), Error> {
+        let mask = mask.into();
+        mask.check(self.length, &self.output)?;
+        let operation = match mask.mask.keeps_all() {
+            true if self.in_place => return self.context.check_device(),
             true => Operation::Identity,
             false => Operation::Inverted,
         };
+        self.record_pieces(recorder, operation, |piece, lead| decide(&mask, piece, lead))
+    }
+
+    /// Appends `dx = keep ? dy·scale : +0`, with the mask regenerated from the key: the same pass as
+    /// [`record_forward`](Self::record_forward), with the gradient as the input.
+    ///
+    /// # Errors
+    /// As [`record_forward`](Self::record_forward).
+    pub fn record_backward<'k>(&self, recorder: &mut impl Record, mask: impl Into<KeyedMask<'k>>) -> Result<(), Error> {
+        self.record_forward(recorder, mask)
+    }
+
+    /// Appends an operation, with the decision that `decide` gives a piece and its lead.
+    pub(super) fn record_pieces<'a>(
+        &'a self,
+        recorder: &mut impl Record,
+        operation: Operation,
+        decide: impl Fn(&'a Piece, u64) -> Decided<'a>,
+    ) -> Result<(), Error> {
+        self.context.check_device()?;
         let quad = 16 / self.dtype.size();
         let mut dispatches = vec![];
         for piece in &self.pieces {
@@ -212,24 +272,16 @@ impl Bound {
                 0 => end - end % self.context.inner.pipelines.workgroup_elements(),
                 _ => 0,
             };
-            let (decision, call) = call(&mask.skip(piece.first), piece, lead);
+            let Decided { decision, call, group } = decide(piece, lead);
+            let groups = Groups { buffers: &piece.bind_group, decision: group };
             let body_extent = Extent::Body(self.context.inner.layout);
             for (extent, positions) in [(body_extent, 0..body), (Extent::Edge, body..end)] {
                 let kernel = Kernel::Dropout { decision, operation, dtype: self.dtype, access: piece.access, extent };
-                self.context.plan(&mut dispatches, kernel, piece, positions, call)?;
+                self.context.plan(&mut dispatches, kernel, groups, positions, call)?;
             }
         }
         record(recorder, &dispatches);
         Ok(())
-    }
-
-    /// Appends `dx = keep ? dy·scale : +0`, with the mask regenerated from the key: the same pass as
-    /// [`record_forward`](Self::record_forward), with the gradient as the input.
-    ///
-    /// # Errors
-    /// As [`record_forward`](Self::record_forward).
-    pub fn record_backward(&self, recorder: &mut impl Record, mask: &Mask) -> Result<(), Error> {
-        self.record_forward(recorder, mask)
     }
 }
 
@@ -238,125 +290,78 @@ impl BoundMask {
     ///
     /// # Errors
     /// As [`Bound::record_forward`].
-    pub fn record_keep_mask(&self, recorder: &mut impl Record, mask: &Mask) -> Result<(), Error> {
-        mask.check_length(self.length)?;
+    pub fn record_keep_mask<'k>(
+        &self,
+        recorder: &mut impl Record,
+        mask: impl Into<KeyedMask<'k>>,
+    ) -> Result<(), Error> {
+        let mask = mask.into();
+        mask.check(self.length, &self.output)?;
         self.context.check_device()?;
         let mut dispatches = vec![];
         for piece in &self.pieces {
             let lead = if self.format == MaskFormat::Bits { 0 } else { piece.output_offset % 4 };
-            let (decision, call) = call(&mask.skip(piece.first), piece, lead);
+            let Decided { decision, call, group } = decide(&mask, piece, lead);
+            let groups = Groups { buffers: &piece.bind_group, decision: group };
             let kernel = Kernel::KeepMask { decision, format: self.format };
-            self.context.plan(&mut dispatches, kernel, piece, 0..lead + piece.length, call)?;
+            self.context.plan(&mut dispatches, kernel, groups, 0..lead + piece.length, call)?;
         }
         record(recorder, &dispatches);
         Ok(())
     }
 }
 
-/// The decision that a mask needs, and the parameters of a piece but for its positions. `mask` is that of the piece.
-fn call(mask: &Mask, piece: &Piece, lead: u64) -> (Decision, Call) {
+impl Piece {
+    /// The parameters of the piece but for its positions and what decides.
+    pub(super) fn call(&self, rule: KeepRule) -> Call {
+        Call {
+            rule,
+            row_pitch: [0; 2],
+            first: 0,
+            length: 0,
+            input_offset: self.input_offset as u32,
+            output_offset: self.output_offset as u32,
+            row_length: 0,
+            column: 0,
+        }
+    }
+}
+
+/// What decides about a piece, and how it is told.
+pub(super) struct Decided<'a> {
+    pub(super) decision: Decision,
+    pub(super) call: Call,
+    /// What the decision reads beside the parameters.
+    pub(super) group: Option<&'a wgpu::BindGroup>,
+}
+
+fn decide<'k>(mask: &KeyedMask<'k>, piece: &Piece, lead: u64) -> Decided<'k> {
+    let KeyedMask { mask, key } = mask;
+    let mask = mask.skip(piece.first);
     let (view, generator) = (mask.view(), mask.generator());
-    let mut rule = KeepRule::from(mask);
-    let mut set_start = |start: u64| rule.start = [start as u32, (start >> 32) as u32];
+    let mut call = piece.call(KeepRule::from(&mask));
+    let mut source = KeySource::Parameter;
+    if let Some(key) = key {
+        source = KeySource::Buffer;
+        // Not looked at otherwise: see shaders/key_buffer.wgsl.
+        call.rule.seed = [key.offset, 0];
+    }
     let decision = if mask.keeps_all() {
         Decision::All
     } else if view.is_contiguous() || view.column() + piece.length <= view.row_length() {
         // One row, from position 0 on.
         let start = view.index(0).wrapping_sub(lead);
-        set_start(start);
-        Decision::Random { generator, aligned: start.is_multiple_of(RUN) }
+        call.rule.start = [start as u32, (start >> 32) as u32];
+        Decision::Random { generator, key: source, aligned: start.is_multiple_of(RUN) }
     } else {
-        Decision::Rows { generator }
+        // For several rows in a piece: then they fit.
+        call.row_length = view.row_length() as u32;
+        call.column = view.column() as u32;
+        call.row_pitch = [view.row_pitch() as u32, (view.row_pitch() >> 32) as u32];
+        Decision::Rows { generator, key: source }
     };
-    let pitch = view.row_pitch();
-    let call = Call {
-        rule,
-        row_pitch: [pitch as u32, (pitch >> 32) as u32],
-        first: 0,
-        length: 0,
-        input_offset: piece.input_offset as u32,
-        output_offset: piece.output_offset as u32,
-        // Only looked at for several rows in a piece, and then they fit.
-        row_length: view.row_length() as u32,
-        column: view.column() as u32,
-    };
-    (decision, call)
-}
-
-/// One dispatch, ready to be recorded: whatever can fail has been done.
-struct Dispatch<'a> {
-    pipeline: wgpu::ComputePipeline,
-    buffers: &'a wgpu::BindGroup,
-    parameters: Parameters,
-    workgroups: [u32; 2],
-}
-
-enum Parameters {
-    Immediates(Call),
-    Slot(wgpu::BindGroup, u32),
-}
-
-impl Context {
-    /// Splits positions into dispatches of at most the device's workgroups a dimension.
-    fn plan<'a>(
-        &self,
-        dispatches: &mut Vec<Dispatch<'a>>,
-        kernel: Kernel,
-        piece: &'a Piece,
-        positions: Range<u64>,
-        mut call: Call,
-    ) -> Result<(), Error> {
-        if positions.is_empty() {
-            return Ok(());
-        }
-        let inner = &self.inner;
-        let pipeline = inner.pipelines.get(&inner.device, kernel)?;
-        let workgroup_elements = inner.pipelines.workgroup_elements();
-        let most = u64::from(inner.limits.max_compute_workgroups_per_dimension);
-        let mut first = positions.start;
-        while first < positions.end {
-            // Whole rows of workgroups, then what is left of a row: no workgroup lies outside of the range.
-            let workgroups = (positions.end - first).div_ceil(workgroup_elements);
-            let [x, y] = if workgroups <= most { [workgroups, 1] } else { [most, (workgroups / most).min(most)] };
-            call.first = first as u32;
-            call.length = positions.end as u32;
-            let parameters = match &inner.slots {
-                None => Parameters::Immediates(call),
-                Some(slots) => {
-                    let (bind_group, offset) = slots.write(&inner.device, &inner.queue, &call)?;
-                    Parameters::Slot(bind_group, offset)
-                }
-            };
-            let workgroups = [x as u32, y as u32];
-            dispatches.push(Dispatch {
-                pipeline: pipeline.clone(),
-                buffers: &piece.bind_group,
-                parameters,
-                workgroups,
-            });
-            first += x * y * workgroup_elements;
-        }
-        Ok(())
-    }
-}
-
-/// Appends what was planned. Nothing here can fail.
-fn record(recorder: &mut impl Record, dispatches: &[Dispatch<'_>]) {
-    if dispatches.is_empty() {
-        return;
-    }
-    recorder.in_compute_pass(&mut |pass| {
-        for dispatch in dispatches {
-            pass.set_pipeline(&dispatch.pipeline);
-            pass.set_bind_group(0, dispatch.buffers, &[]);
-            match &dispatch.parameters {
-                Parameters::Immediates(call) => pass.set_immediates(0, bytemuck::bytes_of(call)),
-                Parameters::Slot(bind_group, offset) => pass.set_bind_group(1, bind_group, &[*offset]),
-            }
-            let [x, y] = dispatch.workgroups;
-            pass.dispatch_workgroups(x, y, 1);
-        }
-    });
+    let group = key.filter(|_| decision != Decision::All).map(|key| &key.read);
+    Decided { decision, call, group }
 }
 
 const _: () = assert!(RUN == 32, "a run is one word of keep bits");

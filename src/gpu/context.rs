@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 use super::{
     call::{CALL_BYTES, Slots},
     device_errors::scoped,
-    pipelines::{Access, Decision, Extent, Kernel, Layout, Operation, Pipelines},
+    pipelines::{Access, Decision, Extent, Kernel, KeySource, Layout, Operation, Pipelines},
     requirements::requirements,
 };
 use crate::{Dtype, Error, Generator};
@@ -176,7 +176,7 @@ impl Context {
     /// [`Error::Device`] when the device refuses a pipeline, [`Error::DeviceLost`].
     pub fn warm_up(&self, generator: Generator, dtype: Dtype) -> Result<(), Error> {
         self.check_device()?;
-        let decision = Decision::Random { generator, aligned: true };
+        let decision = Decision::Random { generator, key: KeySource::Parameter, aligned: true };
         for access in [Access::Separate, Access::Shared] {
             for extent in [Extent::Body(self.inner.layout), Extent::Edge] {
                 let kernel = Kernel::Dropout { decision, operation: Operation::Inverted, dtype, access, extent };

@@ -6,7 +6,7 @@ use naga::{AddressSpace, Module, TypeInner, proc::Layouter, valid::*};
 
 use super::{
     call::{CALL_BYTES, Call},
-    pipelines::{Access, Kernel, RUN},
+    pipelines::{Access, DecisionGroup, GivenMask, Kernel, RUN},
     random_blocks::BlockCounter,
 };
 use crate::{Generator, KEEP_RULE_VERSION, reference, wgsl};
@@ -119,12 +119,14 @@ fn bindings_are_the_hosts() {
     for (kernel, immediates) in kernels() {
         let (module, _) = parse(&kernel.source(immediates));
         let mut bindings = vec![];
+        let mut decision = vec![];
         let mut has_immediates = false;
         for (_, variable) in module.global_variables.iter() {
             match variable.space {
                 AddressSpace::Storage { access } => {
                     let binding = variable.binding.unwrap();
-                    bindings.push((binding.group, binding.binding, access.contains(naga::StorageAccess::STORE)));
+                    let group = if binding.group == 2 { &mut decision } else { &mut bindings };
+                    group.push((binding.group, binding.binding, access.contains(naga::StorageAccess::STORE)));
                 }
                 AddressSpace::Uniform => {
                     let binding = variable.binding.unwrap();
@@ -142,6 +144,12 @@ fn bindings_are_the_hosts() {
             Access::Windows => &[(0, 0, true), (0, 1, true)],
         };
         assert_eq!(bindings, expected, "{kernel:?}");
+        let expected: &[_] = match kernel.decision_group() {
+            None => &[],
+            Some(DecisionGroup::Key | DecisionGroup::Given(GivenMask::Separate)) => &[(2, 0, false)],
+            Some(DecisionGroup::Given(GivenMask::Window)) => &[(2, 0, true)],
+        };
+        assert_eq!(decision, expected, "{kernel:?}");
         assert_eq!(has_immediates, immediates && kernel.has_call(), "{kernel:?}");
     }
 }

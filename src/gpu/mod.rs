@@ -5,6 +5,9 @@ mod bind;
 mod call;
 mod context;
 mod device_errors;
+mod device_key;
+mod dispatch;
+mod given_mask;
 #[cfg(test)]
 mod layout_tests;
 mod pipelines;
@@ -17,6 +20,8 @@ mod submit;
 
 pub use bind::{Bound, BoundMask};
 pub use context::{Context, Options};
+pub use device_key::{BoundKey, KeyedMask};
+pub use given_mask::BoundApplyMask;
 pub use pipelines::Layout;
 pub use random_blocks::BlockCounter;
 pub use range::BufferRange;

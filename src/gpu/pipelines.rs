@@ -19,9 +19,48 @@ pub(crate) enum Decision {
     /// Everything is kept.
     All,
     /// The keep rule for a contiguous view; `aligned` when position 0 is at a multiple of a run.
-    Random { generator: Generator, aligned: bool },
+    Random { generator: Generator, key: KeySource, aligned: bool },
     /// The keep rule for a view of rows.
-    Rows { generator: Generator },
+    Rows { generator: Generator, key: KeySource },
+    /// A packed mask from elsewhere.
+    Given(GivenMask),
+}
+
+/// Where the key of the keep rule comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum KeySource {
+    /// From the host, among the parameters.
+    Parameter,
+    /// From a buffer.
+    Buffer,
+}
+
+/// Where a given mask lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum GivenMask {
+    /// In a buffer that the kernel only reads.
+    Separate,
+    /// In a window of the buffer that the kernel writes.
+    Window,
+}
+
+/// What group 2 holds, for decisions that read more than the parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DecisionGroup {
+    Key,
+    Given(GivenMask),
+}
+
+impl Decision {
+    fn group(self) -> Option<DecisionGroup> {
+        match self {
+            Self::Random { key: KeySource::Buffer, .. } | Self::Rows { key: KeySource::Buffer, .. } => {
+                Some(DecisionGroup::Key)
+            }
+            Self::Given(place) => Some(DecisionGroup::Given(place)),
+            Self::All | Self::Random { .. } | Self::Rows { .. } => None,
+        }
+    }
 }
 
 /// What happens to a kept and a dropped element.
@@ -66,22 +105,23 @@ pub(crate) enum Kernel {
     Dropout { decision: Decision, operation: Operation, dtype: Dtype, access: Access, extent: Extent },
     KeepMask { decision: Decision, format: MaskFormat },
     RandomBlocks { generator: Generator },
+    AdvanceKey,
 }
 
 impl Kernel {
     /// The WGSL text, from fragments.
     pub(crate) fn source(self, immediates: bool) -> String {
+        if let Self::RandomBlocks { generator } = self {
+            return [wgsl::generator(generator), include_str!("../../shaders/random_blocks.wgsl")].join("\n");
+        }
         let decision = match self {
-            Self::Dropout { decision, .. } | Self::KeepMask { decision, .. } => decision,
-            Self::RandomBlocks { generator } => {
-                return [wgsl::generator(generator), include_str!("../../shaders/random_blocks.wgsl")].join("\n");
-            }
+            Self::Dropout { decision, .. } | Self::KeepMask { decision, .. } => Some(decision),
+            Self::RandomBlocks { .. } | Self::AdvanceKey => None,
         };
-        let (generator, decide) = match decision {
+        let generator = match decision {
+            Some(Decision::Random { generator, .. } | Decision::Rows { generator, .. }) => generator,
             // Not called then, but the parameters hold the keep rule's struct.
-            Decision::All => (Generator::default(), include_str!("../../shaders/decide_all.wgsl")),
-            Decision::Random { generator, .. } => (generator, include_str!("../../shaders/decide_random.wgsl")),
-            Decision::Rows { generator } => (generator, include_str!("../../shaders/decide_rows.wgsl")),
+            _ => Generator::default(),
         };
         let mut parts = vec![
             wgsl::generator(generator),
@@ -91,8 +131,25 @@ impl Kernel {
                 true => include_str!("../../shaders/call_immediate.wgsl"),
                 false => include_str!("../../shaders/call_uniform.wgsl"),
             },
-            decide,
         ];
+        if let Some(Decision::Random { key, .. } | Decision::Rows { key, .. }) = decision {
+            parts.push(match key {
+                KeySource::Parameter => include_str!("../../shaders/key_parameter.wgsl"),
+                KeySource::Buffer => include_str!("../../shaders/key_buffer.wgsl"),
+            });
+        }
+        if let Some(Decision::Given(place)) = decision {
+            parts.push(match place {
+                GivenMask::Separate => include_str!("../../shaders/given_separate.wgsl"),
+                GivenMask::Window => include_str!("../../shaders/given_window.wgsl"),
+            });
+        }
+        parts.extend(decision.map(|decision| match decision {
+            Decision::All => include_str!("../../shaders/decide_all.wgsl"),
+            Decision::Random { .. } => include_str!("../../shaders/decide_random.wgsl"),
+            Decision::Rows { .. } => include_str!("../../shaders/decide_rows.wgsl"),
+            Decision::Given(_) => include_str!("../../shaders/decide_given.wgsl"),
+        }));
         match self {
             Self::Dropout { operation, dtype, access, extent, .. } => {
                 parts.push(match operation {
@@ -127,6 +184,7 @@ impl Kernel {
                 MaskFormat::Bits => include_str!("../../shaders/keep_mask.wgsl"),
                 MaskFormat::Bytes => include_str!("../../shaders/keep_mask_bytes.wgsl"),
             }),
+            Self::AdvanceKey => parts.push(include_str!("../../shaders/advance_key.wgsl")),
             Self::RandomBlocks { .. } => unreachable!("returned above"),
         }
         parts.join("\n")
@@ -136,8 +194,16 @@ impl Kernel {
     pub(crate) fn access(self) -> Access {
         match self {
             Self::Dropout { access, .. } => access,
-            Self::KeepMask { .. } => Access::Shared,
+            Self::KeepMask { .. } | Self::AdvanceKey => Access::Shared,
             Self::RandomBlocks { .. } => Access::Separate,
+        }
+    }
+
+    /// What group 2 holds, if there is one.
+    pub(crate) fn decision_group(self) -> Option<DecisionGroup> {
+        match self {
+            Self::Dropout { decision, .. } | Self::KeepMask { decision, .. } => decision.group(),
+            Self::RandomBlocks { .. } | Self::AdvanceKey => None,
         }
     }
 
@@ -148,29 +214,33 @@ impl Kernel {
 
     /// The values of the shader's overrides.
     pub(crate) fn constants(self, workgroup_size: u32) -> Vec<(&'static str, f64)> {
-        match self {
+        let aligned = match self {
+            Self::RandomBlocks { .. } => return vec![],
             Self::Dropout { decision, .. } | Self::KeepMask { decision, .. } => {
-                let aligned = matches!(decision, Decision::Random { aligned: true, .. });
-                vec![
-                    ("WORKGROUP_SIZE", f64::from(workgroup_size)),
-                    ("START_IS_ALIGNED", if aligned { 1.0 } else { 0.0 }),
-                ]
+                matches!(decision, Decision::Random { aligned: true, .. })
             }
-            Self::RandomBlocks { .. } => vec![],
-        }
+            Self::AdvanceKey => false,
+        };
+        vec![("WORKGROUP_SIZE", f64::from(workgroup_size)), ("START_IS_ALIGNED", if aligned { 1.0 } else { 0.0 })]
     }
 
     /// Every kernel there is, for tests that look at all of them.
     #[cfg(test)]
     pub(crate) fn all() -> Vec<Self> {
+        let given = [GivenMask::Separate, GivenMask::Window].map(Decision::Given);
         let mut decisions = vec![Decision::All];
         for generator in Generator::ALL {
-            decisions.extend([true, false].map(|aligned| Decision::Random { generator, aligned }));
-            decisions.push(Decision::Rows { generator });
+            for key in [KeySource::Parameter, KeySource::Buffer] {
+                decisions.extend([true, false].map(|aligned| Decision::Random { generator, key, aligned }));
+                decisions.push(Decision::Rows { generator, key });
+            }
         }
         let mut kernels: Vec<_> = Generator::ALL.map(|generator| Self::RandomBlocks { generator }).into();
-        for decision in decisions {
+        kernels.push(Self::AdvanceKey);
+        for &decision in &decisions {
             kernels.extend([MaskFormat::Bits, MaskFormat::Bytes].map(|format| Self::KeepMask { decision, format }));
+        }
+        for decision in decisions.into_iter().chain(given) {
             for operation in [Operation::Inverted, Operation::Identity] {
                 for dtype in Dtype::ALL {
                     for access in [Access::Separate, Access::Shared, Access::Windows] {
@@ -194,6 +264,10 @@ pub(crate) struct Pipelines {
     shared: wgpu::BindGroupLayout,
     windows: wgpu::BindGroupLayout,
     parameters: Option<wgpu::BindGroupLayout>,
+    /// A key, or a given mask.
+    decision_read: wgpu::BindGroupLayout,
+    /// A given mask in the buffer that is written.
+    decision_window: wgpu::BindGroupLayout,
     workgroup_size: u32,
     built: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
 }
@@ -219,6 +293,8 @@ impl Pipelines {
             shared: layout("wgpu-dropout data", &[storage(0, false)]),
             windows: layout("wgpu-dropout two windows", &[storage(0, false), storage(1, false)]),
             parameters: parameters.cloned(),
+            decision_read: layout("wgpu-dropout key or given mask", &[storage(0, true)]),
+            decision_window: layout("wgpu-dropout given mask in a window", &[storage(0, false)]),
             workgroup_size,
             built: Mutex::default(),
         }
@@ -230,6 +306,14 @@ impl Pipelines {
             Access::Separate => &self.separate,
             Access::Shared => &self.shared,
             Access::Windows => &self.windows,
+        }
+    }
+
+    /// The layout of group 2.
+    pub(super) fn decision_layout(&self, group: DecisionGroup) -> &wgpu::BindGroupLayout {
+        match group {
+            DecisionGroup::Key | DecisionGroup::Given(GivenMask::Separate) => &self.decision_read,
+            DecisionGroup::Given(GivenMask::Window) => &self.decision_window,
         }
     }
 
@@ -253,11 +337,13 @@ impl Pipelines {
         let label = format!("wgpu-dropout {kernel:?}");
         let buffers = Some(self.buffers_layout(kernel.access()));
         let parameters = self.parameters.as_ref().filter(|_| kernel.has_call());
-        let groups = if parameters.is_some() { 2 } else { 1 };
+        let decision = kernel.decision_group().map(|group| self.decision_layout(group));
+        // Layouts after the last group that the kernel has would only cost.
+        let groups = if decision.is_some() { 3 } else { 1 + usize::from(parameters.is_some()) };
         let immediates = self.parameters.is_none() && kernel.has_call();
         let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(&label),
-            bind_group_layouts: &[buffers, parameters][..groups],
+            bind_group_layouts: &[buffers, parameters, decision][..groups],
             immediate_size: if immediates { CALL_BYTES } else { 0 },
         });
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {

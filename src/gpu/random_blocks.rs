@@ -77,7 +77,7 @@ impl Context {
             self.create_buffer(counters.len() as u64 * 16, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC)?;
         let pipeline = inner.pipelines.get(&inner.device, Kernel::RandomBlocks { generator })?;
         let bindings = [questions.as_entire_binding(), answers.as_entire_binding()];
-        let bind_group = bind_buffers(self, Access::Separate, &bindings)?;
+        let bind_group = bind_buffers(self, inner.pipelines.buffers_layout(Access::Separate), &bindings)?;
         self.read_back(&answers, |encoder| {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             pass.set_pipeline(&pipeline);

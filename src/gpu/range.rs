@@ -86,6 +86,10 @@ impl Window {
         self.end - self.start
     }
 
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
     /// Bytes from the start of the window to byte `offset` of the buffer.
     pub(crate) fn bytes_before(&self, offset: u64) -> u64 {
         offset - self.start

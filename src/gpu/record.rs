@@ -1,7 +1,7 @@
 //! The recording tier: appends commands to what the caller records; never submits, waits or maps.
 
-use super::{context::Context, range::BufferRange};
-use crate::{Error, Mask, MaskFormat};
+use super::{context::Context, device_key::KeyedMask, range::BufferRange};
+use crate::{Error, MaskFormat};
 
 /// What commands can be appended to: your `wgpu::CommandEncoder`, or a `wgpu::ComputePass` that several operations
 /// share. Implemented for these two.
@@ -37,10 +37,10 @@ impl Context {
     /// # Errors
     /// Those of [`bind`](Self::bind) and [`Bound::record_forward`](crate::Bound::record_forward). Nothing is appended
     /// then.
-    pub fn record_forward<'a>(
+    pub fn record_forward<'a, 'k>(
         &self,
         recorder: &mut impl Record,
-        mask: &Mask,
+        mask: impl Into<KeyedMask<'k>>,
         input: impl Into<BufferRange<'a>>,
         output: impl Into<BufferRange<'a>>,
     ) -> Result<(), Error> {
@@ -51,10 +51,10 @@ impl Context {
     ///
     /// # Errors
     /// As [`record_forward`](Self::record_forward).
-    pub fn record_backward<'a>(
+    pub fn record_backward<'a, 'k>(
         &self,
         recorder: &mut impl Record,
-        mask: &Mask,
+        mask: impl Into<KeyedMask<'k>>,
         output_gradient: impl Into<BufferRange<'a>>,
         input_gradient: impl Into<BufferRange<'a>>,
     ) -> Result<(), Error> {
@@ -65,14 +65,30 @@ impl Context {
     ///
     /// # Errors
     /// As [`record_forward`](Self::record_forward).
-    pub fn record_keep_mask<'a>(
+    pub fn record_keep_mask<'a, 'k>(
         &self,
         recorder: &mut impl Record,
-        mask: &Mask,
+        mask: impl Into<KeyedMask<'k>>,
         output: impl Into<BufferRange<'a>>,
         length: u64,
         format: MaskFormat,
     ) -> Result<(), Error> {
         self.bind_mask(output, length, format)?.record_keep_mask(recorder, mask)
+    }
+
+    /// Appends `y = keep ? x·scale : +0` with a given packed mask: see [`bind_apply_mask`](Self::bind_apply_mask).
+    ///
+    /// # Errors
+    /// Those of [`bind_apply_mask`](Self::bind_apply_mask) and
+    /// [`BoundApplyMask::record_apply_mask`](crate::BoundApplyMask::record_apply_mask). Nothing is appended then.
+    pub fn record_apply_mask<'a>(
+        &self,
+        recorder: &mut impl Record,
+        mask: impl Into<BufferRange<'a>>,
+        scale: f32,
+        input: impl Into<BufferRange<'a>>,
+        output: impl Into<BufferRange<'a>>,
+    ) -> Result<(), Error> {
+        self.bind_apply_mask(mask, input, output)?.record_apply_mask(recorder, scale)
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{context::Context, device_errors::scoped, pipelines::RUN, range::BufferRange};
-use crate::{Element, Error, Mask, MaskFormat};
+use crate::{Element, Error, Mask, MaskFormat, reference};
 
 /// Slices go through buffers of at most 256 MiB, so that a large one does not need its size on the device twice.
 const MOST_BYTES: u64 = 1 << 28;
@@ -49,6 +49,18 @@ impl Context {
         Ok(words)
     }
 
+    /// `y = keep ? x·scale : +0` with a given packed mask, as [`keep_mask`](Self::keep_mask) returns one.
+    ///
+    /// # Errors
+    /// [`Error::Size`] unless the mask has `⌈x.len()/32⌉` words, and those of [`forward`](Self::forward).
+    pub async fn apply_mask<T: Element>(&self, mask: &[u32], scale: f32, x: &[T]) -> Result<Vec<T>, Error> {
+        let mut y = self.start_apply_mask(mask, x)?;
+        for chunk in self.chunks_after(0, x) {
+            self.start_apply(&mask[y.len() / 32..], scale, chunk)?.finish_into(&mut y, chunk.len()).await?;
+        }
+        Ok(y)
+    }
+
     /// [`forward`](Self::forward), waiting for it. Not in browsers.
     ///
     /// # Errors
@@ -86,6 +98,19 @@ impl Context {
         Ok(words)
     }
 
+    /// [`apply_mask`](Self::apply_mask), waiting for it. Not in browsers.
+    ///
+    /// # Errors
+    /// As [`apply_mask`](Self::apply_mask).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn apply_mask_blocking<T: Element>(&self, mask: &[u32], scale: f32, x: &[T]) -> Result<Vec<T>, Error> {
+        let mut y = self.start_apply_mask(mask, x)?;
+        for chunk in self.chunks_after(0, x) {
+            self.start_apply(&mask[y.len() / 32..], scale, chunk)?.finish_into_blocking(&mut y, chunk.len())?;
+        }
+        Ok(y)
+    }
+
     /// The part of the result that needs no device: all of it where everything is kept, else nothing.
     fn start_slice<T: Element>(&self, mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
         mask.check_length(x.len() as u64)?;
@@ -101,6 +126,12 @@ impl Context {
         mask.check_length(length)?;
         self.check_device()?;
         reserve(length.div_ceil(32))
+    }
+
+    fn start_apply_mask<T: Element>(&self, mask: &[u32], x: &[T]) -> Result<Vec<T>, Error> {
+        reference::check_mask_words(mask, x.len())?;
+        self.check_device()?;
+        reserve(x.len() as u64)
     }
 
     /// What follows the first `done` elements, in pieces that a buffer can hold.
@@ -119,6 +150,14 @@ impl Context {
         let data = self.upload(bytemuck::cast_slice(x))?;
         let range = BufferRange::new(&data, 0, size_of_val(x) as u64).with_dtype(T::DTYPE);
         self.read_back(&data, |encoder| self.record_forward(encoder, mask, range, range))
+    }
+
+    /// The mask's words may go on after those of `x`.
+    fn start_apply<T: Element>(&self, mask: &[u32], scale: f32, x: &[T]) -> Result<Readback, Error> {
+        let words = self.upload(bytemuck::cast_slice(&mask[..x.len().div_ceil(32)]))?;
+        let data = self.upload(bytemuck::cast_slice(x))?;
+        let range = BufferRange::new(&data, 0, size_of_val(x) as u64).with_dtype(T::DTYPE);
+        self.read_back(&data, |encoder| self.record_apply_mask(encoder, &words, scale, range, range))
     }
 
     /// The mask from element `first` on, as far as a buffer can hold it.

@@ -1,16 +1,16 @@
 //! The buffer tier: records and submits; never waits or reads back.
 
-use super::{context::Context, device_errors::scoped, range::BufferRange};
-use crate::{Error, Mask, MaskFormat};
+use super::{context::Context, device_errors::scoped, device_key::KeyedMask, range::BufferRange};
+use crate::{Error, MaskFormat};
 
 impl Context {
     /// Submits `y = keep ? x·scale : +0` on buffer ranges. The same range for both means in place.
     ///
     /// # Errors
     /// Those of [`record_forward`](Self::record_forward), and what the device says of the submission.
-    pub fn submit_forward<'a>(
+    pub fn submit_forward<'a, 'k>(
         &self,
-        mask: &Mask,
+        mask: impl Into<KeyedMask<'k>>,
         input: impl Into<BufferRange<'a>>,
         output: impl Into<BufferRange<'a>>,
     ) -> Result<wgpu::SubmissionIndex, Error> {
@@ -21,9 +21,9 @@ impl Context {
     ///
     /// # Errors
     /// As [`submit_forward`](Self::submit_forward).
-    pub fn submit_backward<'a>(
+    pub fn submit_backward<'a, 'k>(
         &self,
-        mask: &Mask,
+        mask: impl Into<KeyedMask<'k>>,
         output_gradient: impl Into<BufferRange<'a>>,
         input_gradient: impl Into<BufferRange<'a>>,
     ) -> Result<wgpu::SubmissionIndex, Error> {
@@ -34,14 +34,28 @@ impl Context {
     ///
     /// # Errors
     /// As [`submit_forward`](Self::submit_forward).
-    pub fn submit_keep_mask<'a>(
+    pub fn submit_keep_mask<'a, 'k>(
         &self,
-        mask: &Mask,
+        mask: impl Into<KeyedMask<'k>>,
         output: impl Into<BufferRange<'a>>,
         length: u64,
         format: MaskFormat,
     ) -> Result<wgpu::SubmissionIndex, Error> {
         self.submit(|encoder| self.record_keep_mask(encoder, mask, output, length, format))
+    }
+
+    /// Submits `y = keep ? x·scale : +0` with a given packed mask.
+    ///
+    /// # Errors
+    /// Those of [`record_apply_mask`](Self::record_apply_mask), and what the device says of the submission.
+    pub fn submit_apply_mask<'a>(
+        &self,
+        mask: impl Into<BufferRange<'a>>,
+        scale: f32,
+        input: impl Into<BufferRange<'a>>,
+        output: impl Into<BufferRange<'a>>,
+    ) -> Result<wgpu::SubmissionIndex, Error> {
+        self.submit(|encoder| self.record_apply_mask(encoder, mask, scale, input, output))
     }
 
     pub(super) fn submit(

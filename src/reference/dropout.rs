@@ -1,7 +1,7 @@
 //! Inverted dropout and its mask.
 
 use super::keep_rule::{KEEP_DOMAIN, halves, random_block};
-use crate::{Element, Error, Mask};
+use crate::{Element, Error, Mask, MaskFormat};
 
 /// `y = keep ? x·scale : +0`. In evaluation, and for p = 0, the bits are copied unchanged.
 ///
@@ -17,9 +17,13 @@ pub fn forward<T: Element>(mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
     let scale = mask.scale();
     let mut y = Vec::with_capacity(x.len());
     for_each_decision(mask, x.len() as u64, |local, keep| {
-        y.push(if keep { T::narrow(x[local as usize].widen() * scale) } else { T::narrow(0.0) });
+        y.push(scale_or_drop(keep, scale, x[local as usize]));
     });
     Ok(y)
+}
+
+fn scale_or_drop<T: Element>(keep: bool, scale: f32, x: T) -> T {
+    T::narrow(if keep { x.widen() * scale } else { 0.0 })
 }
 
 /// `dx = keep ? dy·scale : +0`, with the mask regenerated from the key: the same pass as [`forward`].
@@ -39,6 +43,24 @@ pub fn keep_mask(mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
     let mut words = vec![0; length.div_ceil(32) as usize];
     for_each_decision(mask, length, |local, keep| words[(local >> 5) as usize] |= u32::from(keep) << (local & 31));
     Ok(words)
+}
+
+/// `y = keep ? x·scale : +0` with a given packed mask, as [`keep_mask`] returns one.
+///
+/// # Errors
+/// [`Error::Size`] unless the mask has `⌈x.len()/32⌉` words.
+pub fn apply_mask<T: Element>(mask: &[u32], scale: f32, x: &[T]) -> Result<Vec<T>, Error> {
+    check_mask_words(mask, x.len())?;
+    let keep = |j: usize| mask[j >> 5] >> (j & 31) & 1 == 1;
+    Ok(x.iter().enumerate().map(|(j, &x)| scale_or_drop(keep(j), scale, x)).collect())
+}
+
+/// Checks that a packed mask is one of `length` elements.
+pub(crate) fn check_mask_words(mask: &[u32], length: usize) -> Result<(), Error> {
+    if mask.len() != length.div_ceil(32) {
+        return Err(Error::Size { role: "mask", size: size_of_val(mask) as u64, remedy: MaskFormat::REMEDY });
+    }
+    Ok(())
 }
 
 /// Calls `decide(local, keep)` for each element in order.

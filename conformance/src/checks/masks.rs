@@ -1,0 +1,171 @@
+use wgpu_dropout::{Context, Dropout, Error, Key, Mask, MaskFormat};
+
+use crate::{Outcome, Subject, Suite, cases::Case, vectors::Packed};
+
+pub async fn known_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    for known in &suite.vectors.masks {
+        compare_known(subject, outcome, known.p, known.mask()?, &known.packed).await?;
+    }
+    Ok(())
+}
+
+pub async fn known_views(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    for known in &suite.vectors.views {
+        compare_known(subject, outcome, known.p, known.mask()?, &known.packed).await?;
+    }
+    Ok(())
+}
+
+async fn compare_known(
+    subject: &Subject,
+    outcome: &mut Outcome,
+    p: f64,
+    mask: Mask,
+    known: &Packed,
+) -> Result<(), Error> {
+    let words = subject.context().keep_mask(&mask, known.length).await?;
+    let actual = Packed::new(known.length, &words);
+    if actual == *known {
+        outcome.compared += known.length;
+        return Ok(());
+    }
+    // The reference, which has to fit the answer too, knows which elements are wrong.
+    let (case, mismatches) = (Case::of(p, mask, known.length)?, outcome.mismatches);
+    compare_words(outcome, &case, &words);
+    if outcome.mismatches == mismatches {
+        outcome.compare(false, || format!("{case}: expected {known:?}, actual {actual:?}"));
+    }
+    Ok(())
+}
+
+/// The elements that a p just drops and just keeps, and each p's mask.
+pub async fn known_thresholds(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    for known in &suite.vectors.uniforms {
+        for (p, keep) in known.drops_and_keeps() {
+            let case = Case::of(p, known.key.mask(p)?.at(known.index), 1)?;
+            let actual = subject.context().keep_mask(&case.mask, 1).await?.first().copied().unwrap_or_default();
+            outcome.compare(actual == u32::from(keep), || {
+                format!("{}: expected {}, actual mask word {actual:#x}", case.element(0), kept(keep))
+            });
+        }
+    }
+    for known in &suite.vectors.thresholds {
+        let case = case_of(known.p)?;
+        let threshold = case.mask.threshold();
+        outcome.compare(threshold == known.threshold, || {
+            format!("threshold of p {}: expected {}, actual {threshold}", known.p, known.threshold)
+        });
+        compare_masks(subject.context(), outcome, [&case]).await?;
+    }
+    Ok(())
+}
+
+/// Some elements with this p.
+pub fn case_of(p: f64) -> Result<Case, Error> {
+    Case::of(p, Dropout::new(p)?.mask(Key::new(9).with_stream(9)), 2080)
+}
+
+pub async fn lengths(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    compare_masks(subject.context(), outcome, &suite.cases.lengths).await
+}
+
+pub async fn start_indexes(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    compare_masks(subject.context(), outcome, &suite.cases.starts).await
+}
+
+pub async fn probabilities(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    compare_masks(subject.context(), outcome, &suite.cases.probabilities).await
+}
+
+pub async fn rows(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    compare_masks(subject.context(), outcome, &suite.cases.rows).await
+}
+
+async fn compare_masks(
+    context: &Context,
+    outcome: &mut Outcome,
+    cases: impl IntoIterator<Item = &Case>,
+) -> Result<(), Error> {
+    for case in cases {
+        compare_words(outcome, case, &context.keep_mask(&case.mask, case.length).await?);
+    }
+    Ok(())
+}
+
+/// Behind a guard, with another one after it.
+pub async fn bits_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    let cases = suite.cases.lengths.iter().chain(&suite.cases.rows);
+    for (case, offset) in cases.zip([4, 8, 256, 260].into_iter().cycle()) {
+        compare_in_buffer(subject, subject.context(), outcome, case, MaskFormat::Bits, offset).await?;
+    }
+    Ok(())
+}
+
+/// Behind a guard that ends inside of a word, with another one after it.
+pub async fn bytes_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    let cases = suite.cases.lengths.iter().chain(&suite.cases.starts).chain(&suite.cases.rows);
+    for (case, offset) in cases.zip([4, 1, 2, 3, 257].into_iter().cycle()) {
+        compare_in_buffer(subject, subject.context(), outcome, case, MaskFormat::Bytes, offset).await?;
+    }
+    Ok(())
+}
+
+/// On a device with tiny limits.
+pub async fn pieces(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    let large = suite.cases.lengths.iter().chain(&suite.cases.rows).filter(|case| case.length > 2049);
+    for (case, offset) in large.zip([4, 1, 2, 3].into_iter().cycle()) {
+        compare_in_buffer(subject, subject.tiny(), outcome, case, MaskFormat::Bits, 4).await?;
+        compare_in_buffer(subject, subject.tiny(), outcome, case, MaskFormat::Bytes, offset).await?;
+    }
+    Ok(())
+}
+
+async fn compare_in_buffer(
+    subject: &Subject,
+    context: &Context,
+    outcome: &mut Outcome,
+    case: &Case,
+    format: MaskFormat,
+    offset: u64,
+) -> Result<(), Error> {
+    let (bytes, untouched) = subject.keep_mask_in_buffer(context, &case.mask, case.length, format, offset).await?;
+    outcome.compare(untouched, || format!("bytes around a mask of {format:?} at byte {offset} were written: {case}"));
+    match format {
+        MaskFormat::Bits => compare_words(outcome, case, &bytemuck::pod_collect_to_vec(&bytes)),
+        MaskFormat::Bytes => {
+            for (local, &actual) in (0..).zip(&bytes) {
+                let expected = u8::from(case.keeps(local));
+                outcome.compare(expected == actual, || {
+                    format!("{}: expected byte {expected}, actual {actual}", case.element(local))
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every element, and that the unused bits are 0.
+fn compare_words(outcome: &mut Outcome, case: &Case, words: &[u32]) {
+    let words_match = words.len() == case.keep.len();
+    outcome.compare(words_match, || format!("{} words of {case}, expected {}", words.len(), case.keep.len()));
+    for (w, (&expected, &actual)) in case.keep.iter().zip(words).enumerate() {
+        let first = w as u64 * 32;
+        let used = (case.length - first).min(32);
+        for bit in 0..used {
+            let (expected, actual) = (expected >> bit & 1, actual >> bit & 1);
+            outcome.compare(expected == actual, || {
+                let (expected, actual) = (kept(expected == 1), kept(actual == 1));
+                format!("{}: expected {expected}, actual {actual}", case.element(first + bit))
+            });
+        }
+        if used < 32 {
+            outcome.compare(actual >> used == 0, || {
+                format!("the unused bits after {case}: expected 0, actual {actual:08x}")
+            });
+        }
+    }
+}
+
+pub fn kept(keep: bool) -> &'static str {
+    if keep { "kept" } else { "dropped" }
+}

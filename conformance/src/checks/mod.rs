@@ -1,0 +1,82 @@
+//! The checks. Each compares what a device returns with a published answer or with the CPU reference.
+
+mod generators;
+mod masks;
+mod values;
+
+use std::pin::Pin;
+
+use wgpu_dropout::Error;
+
+use crate::{Outcome, Subject, Suite};
+
+/// What a check is about. Masks are exact everywhere; values are as exact as WGSL and the hardware are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    Generators,
+    Masks,
+    Values,
+}
+
+impl About {
+    pub const ALL: [Self; 3] = [Self::Generators, Self::Masks, Self::Values];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Generators => "generators",
+            Self::Masks => "masks",
+            Self::Values => "values",
+        }
+    }
+}
+
+/// One promise, checked on one device by [`Suite::run`].
+pub struct Check {
+    pub about: About,
+    pub name: &'static str,
+    pub(crate) run: for<'a> fn(&'a Suite, &'a Subject, &'a mut Outcome) -> Running<'a>,
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
+
+/// The checks of a topic, from functions of the module with its name.
+macro_rules! checks {
+    ($($about:ident $module:ident $name:literal $function:ident)+) => {
+        &[$(Check {
+            about: About::$about,
+            name: $name,
+            run: |suite, subject, outcome| Box::pin($module::$function(suite, subject, outcome)),
+        }),+]
+    };
+}
+
+pub(crate) const ALL: &[Check] = checks! {
+    Generators generators "known blocks" known_blocks
+    Generators generators "blocks" blocks
+    Masks masks "known masks" known_masks
+    Masks masks "known thresholds" known_thresholds
+    Masks masks "known views" known_views
+    Masks masks "lengths" lengths
+    Masks masks "start indexes" start_indexes
+    Masks masks "probabilities" probabilities
+    Masks masks "rows" rows
+    Masks masks "bits in buffers" bits_in_buffers
+    Masks masks "bytes in buffers" bytes_in_buffers
+    Masks masks "pieces" pieces
+    Values values "known scales" known_scales
+    Values values "known values" known_values
+    Values values "lengths" lengths
+    Values values "start indexes" start_indexes
+    Values values "probabilities" probabilities
+    Values values "backward" backward
+    Values values "every f16" every_f16
+    Values values "every bf16" every_bf16
+    Values values "f32 in buffers" f32_in_buffers
+    Values values "f16 in buffers" f16_in_buffers
+    Values values "bf16 in buffers" bf16_in_buffers
+    Values values "in place" in_place
+    Values values "two ranges of one buffer" two_ranges_of_one_buffer
+    Values values "rows" rows
+    Values values "splits" splits
+    Values values "pieces" pieces
+};

@@ -1,0 +1,104 @@
+//! The published known answers for other implementations: the file is whole, the CPU reference agrees with every entry,
+//! and the file agrees with the older ones, which an implementation that shares no code with this one has made.
+
+#[path = "../examples/conformance_vectors.rs"]
+#[allow(dead_code, reason = "main is the example's")]
+mod conformance_vectors;
+#[path = "../../tests/vectors/mod.rs"]
+mod published;
+
+use half::{bf16, f16};
+use wgpu_dropout::{Dropout, Dtype, Element, Generator, KEEP_RULE_VERSION, reference};
+use wgpu_dropout_conformance::vectors::{Packed, Values, Vectors};
+
+#[test]
+fn the_file_is_what_scripts_conformance_sh_writes() {
+    let committed = include_str!("../../tests/vectors/conformance_v1.json");
+    assert!(committed == conformance_vectors::text(), "run scripts/conformance.sh and look at the difference");
+    assert!(committed.len() < 300_000);
+    assert_eq!(Vectors::read().keep_rule_version, KEEP_RULE_VERSION.to_string());
+}
+
+#[test]
+fn the_reference_agrees_with_every_entry() {
+    let vectors = Vectors::read();
+    for known in &vectors.blocks {
+        let (counter, key) = (known.counter.words[..].try_into().unwrap(), &known.key.words);
+        let block = match known.generator {
+            Generator::Threefry => reference::threefry4x32_20(counter, key[..].try_into().unwrap()),
+            Generator::Philox => reference::philox4x32_10(counter, key[..].try_into().unwrap()),
+        };
+        assert_eq!(known.block.words, block, "{known:?}");
+    }
+    for known in &vectors.thresholds {
+        let dropout = Dropout::new(known.p).unwrap();
+        assert_eq!((known.threshold, known.scale.words[0]), (dropout.threshold(), dropout.scale().to_bits()));
+    }
+    for known in &vectors.uniforms {
+        let uniform = reference::uniform(known.key.generator, known.key.key(), known.index);
+        assert_eq!(known.uniform.words, [uniform], "{known:?}");
+        for (p, keep) in known.drops_and_keeps() {
+            assert_eq!(reference::keeps(&known.key.mask(p).unwrap().at(known.index), 0), keep, "{known:?}");
+        }
+    }
+    let masks = vectors.masks.iter().map(|known| (known.mask().unwrap(), &known.packed));
+    let views = vectors.views.iter().map(|known| (known.mask().unwrap(), &known.packed));
+    for (mask, packed) in masks.chain(views) {
+        assert_eq!(*packed, Packed::new(packed.length, &reference::keep_mask(&mask, packed.length).unwrap()));
+    }
+    for known in &vectors.values {
+        match known.dtype {
+            Dtype::F32 => values(known, f32::from_bits),
+            Dtype::F16 => values(known, |bits| f16::from_bits(bits as u16)),
+            Dtype::Bf16 => values(known, |bits| bf16::from_bits(bits as u16)),
+        }
+    }
+}
+
+fn values<T: Element>(known: &Values, from_bits: impl Fn(u32) -> T) {
+    let mask = known.mask().unwrap();
+    assert_eq!(known.scale.words, [mask.scale().to_bits()]);
+    let elements = |bits: &[u32]| bits.iter().map(|&bits| from_bits(bits)).collect::<Vec<_>>();
+    let y = reference::forward(&mask, &elements(&known.x.words)).unwrap();
+    for (i, (expected, actual)) in elements(&known.y.words).iter().zip(&y).enumerate() {
+        // A NaN stands for any NaN, unless the bits are copied.
+        let nan = !mask.keeps_all() && expected.widen().is_nan() && actual.widen().is_nan();
+        assert!(nan || bytemuck::bytes_of(expected) == bytemuck::bytes_of(actual), "element {i} of {known:?}");
+    }
+    assert_eq!(y.len(), known.y.words.len());
+}
+
+#[test]
+fn the_older_files_are_part_of_it() {
+    let vectors = Vectors::read();
+    for answer in published::generators() {
+        let generator = match (answer.name.as_str(), answer.rounds) {
+            ("threefry4x32", 20) => Generator::Threefry,
+            ("philox4x32", 10) => Generator::Philox,
+            _ => continue,
+        };
+        let found = vectors.blocks.iter().any(|known| {
+            let same = known.generator == generator && known.counter.words == answer.counter;
+            same && answer.key.starts_with(&known.key.words) && known.block.words == answer.output
+        });
+        assert!(found, "{} {:x?}", answer.name, answer.counter);
+    }
+    for answer in published::thresholds() {
+        let found = vectors.thresholds.iter().find(|known| known.p == answer.p).unwrap();
+        assert_eq!((found.threshold, found.scale.words[0]), (answer.threshold, answer.scale_bits), "p {}", answer.p);
+    }
+    for answer in published::boundaries() {
+        let of = |known: &&wgpu_dropout_conformance::vectors::Uniform| {
+            known.key.generator == answer.generator && known.key.key() == answer.key && known.index == answer.index
+        };
+        assert_eq!(vectors.uniforms.iter().find(of).unwrap().uniform.words, [answer.uniform]);
+    }
+    for answer in published::masks() {
+        let known = vectors
+            .masks
+            .iter()
+            .find(|known| known.mask().unwrap() == answer.mask() && known.packed.length == answer.count);
+        let packed = &known.unwrap_or_else(|| panic!("{} is missing", answer.line)).packed;
+        assert_eq!((packed.kept, &packed.crc32.words[..]), (answer.kept, &[answer.crc32][..]), "{}", answer.line);
+    }
+}

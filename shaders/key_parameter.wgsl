@@ -1,0 +1,5 @@
+// The key: among the parameters, from the host.
+
+fn keyed_rule() -> KeepRule {
+    return call.rule;
+}
