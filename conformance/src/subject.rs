@@ -38,7 +38,12 @@ impl Subject {
         let reported = Reported::default();
         let context = open(adapter, &reported, options, |_| {}).await?;
         // Browsers give no device less than WebGPU's default limits: there this is an ordinary device.
-        let tiny = open(adapter, &reported, Options { workgroup_size: 8, immediates: false, ..options }, |limits| {
+        let small = Options { workgroup_size: 8, immediates: false, ..options };
+        // And an adapter gives one device only.
+        #[cfg(target_arch = "wasm32")]
+        let tiny = Context::with_options(context.device().clone(), context.queue().clone(), small)?;
+        #[cfg(not(target_arch = "wasm32"))]
+        let tiny = open(adapter, &reported, small, |limits| {
             limits.max_storage_buffer_binding_size = 4096;
             limits.max_compute_workgroups_per_dimension = 2;
         })
