@@ -18,7 +18,10 @@ run() {
     "$@"
 }
 
-# The arguments of the browser are in web/webdriver.json.
+# The same browser for both kinds of tests; its arguments are in web/webdriver.json.
+mkdir -p target
+sed "s|\"args\"|\"binary\": \"$CHROMIUM\", &|" web/webdriver.json >target/webdriver.json
+export WASM_BINDGEN_TEST_WEBDRIVER_JSON=$PWD/target/webdriver.json
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$PWD/target/tools/bin/wasm-bindgen-test-runner
 # For the browser, which complains where it is not set.
 if [ -z "${XDG_RUNTIME_DIR:-}" ]; then

@@ -35,8 +35,8 @@ export function showAdapter({ info, limits }) {
     ['Kind', info.isFallbackAdapter ? 'software, on the CPU' : ''],
     ['Largest buffer', bytes(limits.maxBufferSize)],
     ['Largest binding', bytes(limits.maxStorageBufferBindingSize)],
-    ['Invocations of a workgroup', grouped(limits.maxComputeInvocationsPerWorkgroup)],
-    ['Workgroups of a dimension', grouped(limits.maxComputeWorkgroupsPerDimension)],
+    ['Invocations a workgroup', grouped(limits.maxComputeInvocationsPerWorkgroup)],
+    ['Workgroups a dimension', grouped(limits.maxComputeWorkgroupsPerDimension)],
   ];
   // Browsers leave empty what they do not want to tell.
   const told = facts.filter(([, value]) => value);
