@@ -18,5 +18,11 @@ run() {
 run cargo fmt --all -- --check
 run cargo clippy --workspace --all-targets --all-features -- -D warnings
 run cargo clippy --package wgpu-dropout --no-default-features --lib --tests -- -D warnings
+# What only browsers see, where Rust can build for them: scripts/test-web.sh sees to that.
+if [ -d "$(rustc --print target-libdir --target wasm32-unknown-unknown)" ]; then
+    run cargo clippy --release --target wasm32-unknown-unknown --package wgpu-dropout-web --all-targets -- -D warnings
+else
+    printf '\n== no clippy for browsers: this Rust has no target wasm32-unknown-unknown\n'
+fi
 RUSTDOCFLAGS='-D warnings' run cargo doc --workspace --no-deps --all-features
 printf '\nNo warnings.\n'

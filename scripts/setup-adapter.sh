@@ -4,6 +4,8 @@
 #
 #   scripts/setup-adapter.sh [gl]                        alone
 #   . scripts/setup-adapter.sh && set_up_machine [gl]    from another bash script
+#   . scripts/setup-adapter.sh && set_up_wasm            Rust for browsers, used through `wasm_cargo`
+#   . scripts/setup-adapter.sh && set_up_browser         Chromium with its driver, and Node.js
 #
 # gl: OpenGL ES without a display too (Mesa's llvmpipe), for the tests.
 # WGPU_DROPOUT_SETUP=skip installs nothing, for drivers in places that this script does not know.
@@ -63,18 +65,49 @@ has_gl() {
     }
 }
 
+# Debian's Rust with the source of its standard library, which can build for any target.
+has_rust_src() {
+    [ -x /usr/bin/cargo ] && [ -x /usr/bin/wasm-ld-19 ] && has_file "$(/usr/bin/rustc --print sysroot)/lib/rustlib/src/rust/library"
+}
+
+# CHROMIUM names a browser that is somewhere else.
+find_chromium() {
+    command -v "${CHROMIUM:-chromium}" || command -v chromium-browser || command -v google-chrome
+}
+
+has_chromium() {
+    find_chromium >/dev/null
+}
+
+has_chromedriver() {
+    command -v "${CHROMEDRIVER:-chromedriver}" >/dev/null
+}
+
+has_node() {
+    command -v node >/dev/null && command -v npm >/dev/null
+}
+
 # The packages of a need, as a package manager calls them: packages_for MANAGER NEED
 packages_for() {
     case $1:$2 in
     apt-get:linker) echo gcc libc6-dev ;;
     apt-get:vulkan) echo libvulkan1 mesa-vulkan-drivers ;;
     apt-get:gl) echo libegl1 libgl1-mesa-dri ;;
+    apt-get:rust_src) echo rustc-web cargo-web rust-web-src lld-19 ;;
+    apt-get:chromium) echo chromium ;;
+    apt-get:chromedriver) echo chromium-driver ;;
+    apt-get:node) echo nodejs npm ;;
     dnf:linker) echo gcc ;;
     dnf:vulkan) echo vulkan-loader mesa-vulkan-drivers ;;
     dnf:gl) echo mesa-libEGL mesa-dri-drivers ;;
+    dnf:chromium) echo chromium ;;
+    dnf:chromedriver) echo chromedriver ;;
+    dnf:node) echo nodejs npm ;;
     pacman:linker) echo gcc ;;
     pacman:vulkan) echo vulkan-icd-loader vulkan-swrast ;;
     pacman:gl) echo mesa ;;
+    pacman:chromium | pacman:chromedriver) echo chromium ;;
+    pacman:node) echo nodejs npm ;;
     esac
 }
 
@@ -105,7 +138,7 @@ install_packages() {
     esac
 }
 
-# What of the arguments (linker, vulkan, gl) is missing.
+# What of the arguments (linker, vulkan, gl …) is missing.
 missing() {
     local need
     for need in "$@"; do
@@ -127,6 +160,10 @@ set_up_linux() {
         linker) say "no C linker (cc) found, which Rust needs" ;;
         vulkan) say "no Vulkan driver found: Mesa's lavapipe will do, which runs on the CPU" ;;
         gl) say "no OpenGL ES without a display found, which the tests need: Mesa's llvmpipe will do" ;;
+        rust_src) say "Debian's Rust with its source will do" ;;
+        chromium) say "no Chromium found, which the tests drive" ;;
+        chromedriver) say "no chromedriver found, through which the tests drive Chromium" ;;
+        node) say "no Node.js with npm found, which the tests of the page need" ;;
         esac
     done
     for manager in apt-get dnf pacman ''; do
@@ -178,6 +215,51 @@ set_up_machine() {
             fail "there is no C linker, which Rust needs. 'xcode-select --install' brings Apple's."
         ;;
     esac
+}
+
+# Rust's standard library for browsers: rustup brings it. Where rustup is missing or cannot, Debian's Rust builds it.
+set_up_wasm() {
+    check_rust
+    wasm_rust=rustup
+    if [ -d "$(rustc --print target-libdir --target wasm32-unknown-unknown)" ]; then
+        return
+    fi
+    if command -v rustup >/dev/null; then
+        say "adding the target wasm32-unknown-unknown with rustup"
+        if rustup target add wasm32-unknown-unknown; then
+            return
+        fi
+    fi
+    command -v apt-get >/dev/null ||
+        fail "Rust cannot build for browsers. 'rustup target add wasm32-unknown-unknown' gives it the target."
+    say "Rust's target wasm32-unknown-unknown is missing, and rustup cannot add it"
+    if [ "${WGPU_DROPOUT_SETUP:-}" != skip ]; then
+        set_up_linux rust_src
+    fi
+    wasm_rust=debian
+}
+
+# cargo for browsers: wasm_cargo COMMAND OPTION...
+wasm_cargo() {
+    if [ "$wasm_rust" = rustup ]; then
+        cargo "$@" --target wasm32-unknown-unknown
+    else
+        # Building the standard library is not in stable Rust yet.
+        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=/usr/bin/wasm-ld-19 \
+            /usr/bin/cargo "$@" --target wasm32-unknown-unknown -Zbuild-std=std,panic_abort
+    fi
+}
+
+# CHROMIUM and CHROMEDRIVER name the browser and its driver afterwards.
+set_up_browser() {
+    if [ "$(uname -s)" = Linux ] && [ "${WGPU_DROPOUT_SETUP:-}" != skip ]; then
+        set_up_linux chromium chromedriver node
+    fi
+    CHROMIUM=$(find_chromium) || fail "there is no Chromium or Chrome. Install one, or name its program in CHROMIUM."
+    CHROMEDRIVER=$(command -v "${CHROMEDRIVER:-chromedriver}") ||
+        fail "there is no chromedriver. Install the browser's version of it, or name it in CHROMEDRIVER."
+    has_node || fail "there is no Node.js with npm. Install it (https://nodejs.org)."
+    export CHROMIUM CHROMEDRIVER
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

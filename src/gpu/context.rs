@@ -127,6 +127,10 @@ impl Context {
         Self::assemble(device, queue, options, None)
     }
 
+    #[cfg_attr(
+        target_arch = "wasm32",
+        allow(clippy::arc_with_non_send_sync, reason = "only native devices cross threads")
+    )]
     fn assemble(
         device: wgpu::Device,
         queue: wgpu::Queue,

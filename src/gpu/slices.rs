@@ -236,6 +236,7 @@ pub(super) fn reserve<T>(length: u64) -> Result<Vec<T>, Error> {
 pub(super) struct Readback {
     context: Context,
     staging: wgpu::Buffer,
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "browsers have nothing to wait with"))]
     submission: wgpu::SubmissionIndex,
     mapping: Mapping,
 }
