@@ -2,12 +2,14 @@
 # Makes sure of what the library is built and run with: Rust, a C linker and a graphics adapter. Where a Linux system
 # has no Vulkan driver it installs Mesa's lavapipe, a driver that runs on the CPU. Does nothing where all is there.
 #
-#   scripts/setup-adapter.sh [gl]                        alone
-#   . scripts/setup-adapter.sh && set_up_machine [gl]    from another bash script
+#   scripts/setup-adapter.sh [gl] [swiftshader]          alone
+#   . scripts/setup-adapter.sh && set_up_machine …       from another bash script, with the same arguments
 #   . scripts/setup-adapter.sh && set_up_wasm            Rust for browsers, used through `wasm_cargo`
 #   . scripts/setup-adapter.sh && set_up_browser         Chromium with its driver, and Node.js
 #
 # gl: OpenGL ES without a display too (Mesa's llvmpipe), for the tests.
+# swiftshader: Google's Vulkan driver for CPUs too, which Chromium brings along, for the tests. VK_ADD_DRIVER_FILES names
+# it afterwards. SWIFTSHADER names its .json file where that is in another place, or 'none' to go on without.
 # WGPU_DROPOUT_SETUP=skip installs nothing, for drivers in places that this script does not know.
 set -euo pipefail
 
@@ -65,6 +67,23 @@ has_gl() {
     }
 }
 
+# The .json file, where Debian, Arch, Fedora and Google's own packages put it.
+find_swiftshader() {
+    local file
+    for file in "${SWIFTSHADER:-}" /usr/lib{,64}/chromium{,-browser}/vk_swiftshader_icd.json \
+        /opt/google/chrome/vk_swiftshader_icd.json; do
+        if [ -f "$file" ]; then
+            echo "$file"
+            return
+        fi
+    done
+    return 1
+}
+
+has_swiftshader() {
+    find_swiftshader >/dev/null
+}
+
 # Debian's Rust with the source of its standard library, which can build for any target.
 has_rust_src() {
     [ -x /usr/bin/cargo ] && [ -x /usr/bin/wasm-ld-19 ] && has_file "$(/usr/bin/rustc --print sysroot)/lib/rustlib/src/rust/library"
@@ -93,6 +112,7 @@ packages_for() {
     apt-get:linker) echo gcc libc6-dev ;;
     apt-get:vulkan) echo libvulkan1 mesa-vulkan-drivers ;;
     apt-get:gl) echo libegl1 libgl1-mesa-dri ;;
+    apt-get:swiftshader) echo chromium-common ;;
     apt-get:rust_src) echo rustc-web cargo-web rust-web-src lld-19 ;;
     apt-get:chromium) echo chromium ;;
     apt-get:chromedriver) echo chromium-driver ;;
@@ -100,13 +120,14 @@ packages_for() {
     dnf:linker) echo gcc ;;
     dnf:vulkan) echo vulkan-loader mesa-vulkan-drivers ;;
     dnf:gl) echo mesa-libEGL mesa-dri-drivers ;;
+    dnf:swiftshader) echo chromium-common ;;
     dnf:chromium) echo chromium ;;
     dnf:chromedriver) echo chromedriver ;;
     dnf:node) echo nodejs npm ;;
     pacman:linker) echo gcc ;;
     pacman:vulkan) echo vulkan-icd-loader vulkan-swrast ;;
     pacman:gl) echo mesa ;;
-    pacman:chromium | pacman:chromedriver) echo chromium ;;
+    pacman:chromium | pacman:chromedriver | pacman:swiftshader) echo chromium ;;
     pacman:node) echo nodejs npm ;;
     esac
 }
@@ -160,6 +181,7 @@ set_up_linux() {
         linker) say "no C linker (cc) found, which Rust needs" ;;
         vulkan) say "no Vulkan driver found: Mesa's lavapipe will do, which runs on the CPU" ;;
         gl) say "no OpenGL ES without a display found, which the tests need: Mesa's llvmpipe will do" ;;
+        swiftshader) say "no SwiftShader found, a Vulkan driver that the tests need: Chromium's will do (SWIFTSHADER=none goes on without)" ;;
         rust_src) say "Debian's Rust with its source will do" ;;
         chromium) say "no Chromium found, which the tests drive" ;;
         chromedriver) say "no chromedriver found, through which the tests drive Chromium" ;;
@@ -191,18 +213,29 @@ set_up_linux() {
     say "done"
 }
 
-# set_up_machine [gl]
+# set_up_machine [gl] [swiftshader]
 set_up_machine() {
-    case "$*" in
-    '' | gl) ;;
-    *) fail "unknown argument: $*. There is only 'gl'." ;;
-    esac
+    local need needs=()
+    for need in "$@"; do
+        case $need in
+        gl) needs+=(gl) ;;
+        swiftshader) [ "${SWIFTSHADER:-}" = none ] || needs+=(swiftshader) ;;
+        *) fail "unknown argument: $need. There are 'gl' and 'swiftshader'." ;;
+        esac
+    done
     check_rust
     case $(uname -s) in
     Linux)
         if [ "${WGPU_DROPOUT_SETUP:-}" != skip ]; then
-            set_up_linux linker vulkan "$@"
+            set_up_linux linker vulkan "${needs[@]}"
         fi
+        case " ${needs[*]} " in
+        *' swiftshader '*)
+            VK_ADD_DRIVER_FILES=$(find_swiftshader) ||
+                fail "there is no SwiftShader. Name its .json file in SWIFTSHADER, or 'none' to go on without."
+            export VK_ADD_DRIVER_FILES
+            ;;
+        esac
         # Mesa complains where it is not set.
         if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
             XDG_RUNTIME_DIR=$(mktemp -d)
