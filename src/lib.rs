@@ -38,13 +38,16 @@
 //! | buffers | [`submit_forward`](Context::submit_forward), … | records and submits; never waits |
 //! | recording | [`record_forward`](Context::record_forward), … | appends to your encoder or compute pass; never submits |
 //!
-//! For thousands of calls on the same buffers, [`Context::bind`] them once and record with many keys: [`Bound`].
+//! For thousands of calls on the same buffers, [`Context::bind`] them once and record with many keys: [`Bound`]. A key may
+//! also lie in a buffer and advance there, so that a recorded sequence needs no host: [`BoundKey`]. A packed mask from
+//! elsewhere is applied by [`Context::apply_mask`] and its like of the other tiers.
 //! For your own fused kernels, [`wgsl`] has the keep rule as text.
 //!
 //! # Features
 //!
 //! - `gpu` (default): everything that needs wgpu. Without it, keys, masks and the [`reference`](mod@reference) remain.
 //! - `half`: slices of `half::f16` and `half::bf16`. Buffers of 16-bit floats need no feature.
+//! - `serde`: keys and generators can be serialised.
 //!
 //! The crate re-exports [`wgpu`]; a new major version of wgpu is a new major version of this crate.
 #![warn(missing_docs)]

@@ -242,6 +242,11 @@ fn unsupported() {
             let context = Context::with_options(device, queue, Options { workgroup_size, ..Options::default() });
             assert_error!(context, Error::Unsupported { .. }, &workgroup_size.to_string(), "Options");
         }
+        // A fault of a test that is planted nowhere would be found by no check.
+        let (other_device, queue) = device(subject, |_| {});
+        let options = Options { replace: Some(("no such text", "")), ..Options::default() };
+        let context = Context::with_options(other_device, queue, options);
+        assert_error!(context, Error::Unsupported { .. }, "no such text");
         let (device, queue) = device(subject, |descriptor| {
             descriptor.required_limits = wgpu::Limits::downlevel_webgl2_defaults();
             descriptor.required_features = wgpu::Features::empty();

@@ -19,7 +19,7 @@ fn contexts() -> Vec<(String, Context)> {
             for (workgroup_size, immediates) in
                 [(1, true), (32, true), (64, true), (64, false), (96, true), (256, false)]
             {
-                let options = Options { workgroup_size, immediates, layout: Some(layout) };
+                let options = Options { workgroup_size, immediates, layout: Some(layout), ..Options::default() };
                 contexts.push((format!("{} {options:?}", subject.name), context_with(subject, options)));
             }
         }

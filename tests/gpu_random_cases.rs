@@ -65,7 +65,8 @@ fn contexts() -> &'static [(String, Context)] {
                             descriptor.required_limits.max_compute_workgroups_per_dimension = 2;
                         }
                     });
-                    let options = Options { workgroup_size: 32, immediates: !tiny, layout: Some(layout) };
+                    let options =
+                        Options { workgroup_size: 32, immediates: !tiny, layout: Some(layout), ..Options::default() };
                     let context = Context::with_options(device, queue, options).unwrap();
                     contexts.push((format!("{} {layout:?}, tiny limits: {tiny}", subject.name), context));
                 }

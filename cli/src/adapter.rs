@@ -44,6 +44,12 @@ pub fn best(adapters: &[wgpu::Adapter]) -> Result<usize, Error> {
     Ok(adapters.iter().position(|adapter| adapter.get_info() == info).unwrap_or(0))
 }
 
+/// What tells an adapter from the others in another process.
+pub fn identity(info: &wgpu::AdapterInfo) -> String {
+    let wgpu::AdapterInfo { name, vendor, device, device_pci_bus_id, driver, driver_info, backend, .. } = info;
+    format!("{name}; {backend:?}; {driver}; {driver_info}; {vendor:x}:{device:x} {device_pci_bus_id}")
+}
+
 pub fn no_such_adapter(index: usize, adapters: &[wgpu::Adapter]) -> Error {
     let lines: Vec<_> =
         (0..).zip(adapters).map(|(n, adapter)| format!("  {}", describe(n, &adapter.get_info()))).collect();

@@ -15,8 +15,8 @@ use crate::{
 
 /// Apply dropout to an .npy array
 ///
-/// IN holds little-endian f32 ('<f4') or f16 ('<f2') in C order, of any shape; bf16 travels as '<u2' with --dtype bf16. OUT gets the same shape and appears whole or not at
-/// all; it may be the same file as IN.
+/// IN holds little-endian f32 ('<f4') or f16 ('<f2') in C order, of any shape; bf16 travels as '<u2' with --dtype bf16.
+/// OUT gets the same shape and appears whole or not at all; it may be the same file as IN.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -47,8 +47,15 @@ fn dtype(name: &str) -> Result<Dtype, String> {
     found.ok_or_else(|| "it must be f32, f16 or bf16".to_owned())
 }
 
+impl Args {
+    /// The mask, when the options make sense.
+    pub fn check(&self) -> Result<Mask, Error> {
+        self.mask.mask()
+    }
+}
+
 pub fn run(args: &Args) -> Result<(), Error> {
-    let mask = args.mask.mask()?;
+    let mask = args.check()?;
     let input = Input::open(&args.input, args.dtype)?;
     mask.check_length(input.elements)?;
     match input.dtype {

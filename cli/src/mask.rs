@@ -53,24 +53,35 @@ enum Format {
     Npy,
 }
 
+impl Args {
+    /// The mask, when the options make sense.
+    pub fn check(&self) -> Result<Mask, Error> {
+        let mask = self.mask.mask()?;
+        let endless = self.count == 0;
+        if endless && self.format == Format::Npy {
+            return Err(Error::Options(
+                "--count 0 is without end, and an .npy header states the length: give a --count",
+            ));
+        }
+        if endless && self.output.is_some() {
+            return Err(Error::Options(
+                "--count 0 is without end, and --output would fill the disk: give a --count, or a pipe",
+            ));
+        }
+        if endless && !mask.view().is_contiguous() {
+            return Err(Error::Options(
+                "--count 0 is without end, and goes along one row: give a --count, or no --row-length",
+            ));
+        }
+        // A mask without end has at least one element.
+        mask.check_length(self.count.max(1))?;
+        Ok(mask)
+    }
+}
+
 pub fn run(args: &Args) -> Result<(), Error> {
-    let mask = args.mask.mask()?;
+    let mask = args.check()?;
     let endless = args.count == 0;
-    if endless && args.format == Format::Npy {
-        return Err(Error::Options("--count 0 is without end, and an .npy header states the length: give a --count"));
-    }
-    if endless && args.output.is_some() {
-        return Err(Error::Options(
-            "--count 0 is without end, and --output would fill the disk: give a --count, or a pipe",
-        ));
-    }
-    if endless && !mask.view().is_contiguous() {
-        return Err(Error::Options(
-            "--count 0 is without end, and goes along one row: give a --count, or no --row-length",
-        ));
-    }
-    // A mask without end has at least one element.
-    mask.check_length(args.count.max(1))?;
     let total =
         if endless { mask.generator().index_end() - u128::from(mask.view().start()) } else { args.count.into() };
 

@@ -1,23 +1,26 @@
 //! `verify`: whether an adapter keeps the library's promises. Published known answers first, then the CPU reference.
 
+mod child;
 mod report;
 
 use std::{
     io::{self, Write},
     path::PathBuf,
-    time::Instant,
 };
 
 use wgpu_dropout::wgpu;
-use wgpu_dropout_conformance::{Subject, Suite};
 
-use self::report::{Ended, Report, Result as CheckResult};
+use self::{
+    child::Planted,
+    report::{Ended, Report},
+};
 use crate::{adapter, error::Error, output::WholeFile};
 
 /// Check an adapter against the published known answers and the CPU reference
 ///
 /// Masks must be exact to the bit. Values too, except that a kept NaN gives some NaN and that a kept subnormal may
-/// give a zero of its sign. Exit status 0 only when every check passed and at least one adapter ran.
+/// give a zero of its sign. Each adapter is checked by a process of its own, so that a driver that crashes or hangs fails
+/// alone. Exit status 0 only when every check passed and at least one adapter ran.
 #[derive(clap::Args)]
 pub struct Args {
     /// The adapter, as `wgpu-dropout info` numbers them [default: the one that wgpu thinks best]
@@ -28,6 +31,14 @@ pub struct Args {
     #[arg(long, conflicts_with = "adapter")]
     all: bool,
 
+    /// Run only the checks whose name, as in the table, contains this
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+
+    /// The time for an adapter, at most a week
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    timeout: u64,
+
     /// Write the results as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -35,6 +46,14 @@ pub struct Args {
     /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+
+    /// Make a mistake in the shaders of the first adapter, or crash or hang there, to see it found
+    #[arg(long, value_name = "KIND", hide = true)]
+    plant_fault: Option<Planted>,
+
+    /// Be the process that checks an adapter, which the parent knows by this
+    #[arg(long, value_name = "DESCRIPTION", hide = true, requires = "adapter")]
+    child: Option<String>,
 }
 
 pub fn run(args: &Args) -> Result<(), Error> {
@@ -48,11 +67,14 @@ pub fn run(args: &Args) -> Result<(), Error> {
         (None, true) => (0..adapters.len()).collect(),
         (None, false) => vec![adapter::best(&adapters)?],
     };
+    if let (Some(description), &[index]) = (&args.child, &chosen[..]) {
+        return child::run(&adapters[index], description, args);
+    }
 
-    let suite = Suite::new()?;
     let mut reports = vec![];
     for index in chosen {
-        reports.push(check(index, &adapters[index], &suite));
+        let planted = args.plant_fault.filter(|_| reports.is_empty());
+        reports.push(check(index, &adapters[index], planted, args));
     }
     print(&report::summary(&reports));
 
@@ -68,29 +90,20 @@ pub fn run(args: &Args) -> Result<(), Error> {
 }
 
 /// Runs every check on one adapter, printing each line when it is known.
-fn check(index: usize, adapter: &wgpu::Adapter, suite: &Suite) -> Report {
+fn check(index: usize, adapter: &wgpu::Adapter, planted: Option<Planted>, args: &Args) -> Report {
     let info = adapter.get_info();
     print(&report::heading(index, &info));
-    if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
-        print("  skipped: it has no compute shaders\n");
-        return Report { index, info, ended: Ended::Skipped, results: vec![] };
-    }
-    let subject = match pollster::block_on(Subject::open(adapter)) {
-        Ok(subject) => subject,
-        Err(error) => {
-            print(&format!("  cannot be opened: {error}\n"));
-            return Report { index, info, ended: Ended::NotOpened(error.to_string()), results: vec![] };
-        }
-    };
     let mut results = vec![];
-    for check in suite.checks() {
-        let started = Instant::now();
-        let outcome = pollster::block_on(suite.run(check, &subject));
-        let result = CheckResult { check, outcome, seconds: started.elapsed().as_secs_f64() };
-        print(&report::row(&result));
-        results.push(result);
-    }
-    Report { index, info, ended: Ended::Ran, results }
+    let ended = match adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
+        false => Ended::Skipped,
+        true => child::watch(index, &info, planted, args, |result| {
+            print(&report::row(&result));
+            results.push(result);
+        }),
+    };
+    let report = Report { index, info, ended, results };
+    print(&report::ending(&report));
+    report
 }
 
 /// A reader that goes away does not change the verdict.

@@ -7,7 +7,7 @@ use std::process::Output;
 use common::{Files, fails, run};
 use serde_json::Value;
 
-const CHECKS: usize = 8;
+const CHECKS: usize = 30;
 
 fn json(files: &Files) -> Value {
     serde_json::from_slice(&files.read("verify.json")).unwrap()
@@ -24,6 +24,7 @@ fn verify(files: &Files, more: &[&str]) -> (Output, usize, usize) {
     for suite in document.descendants().filter(|node| node.has_tag_name("testsuite")) {
         assert_eq!(suite.attribute("tests").unwrap(), count(suite, "testcase").to_string());
         assert_eq!(suite.attribute("failures").unwrap(), count(suite, "failure").to_string());
+        assert_eq!(suite.attribute("errors").unwrap(), count(suite, "error").to_string());
     }
     (output, count(document.root(), "testcase"), count(document.root(), "failure"))
 }
@@ -51,9 +52,9 @@ fn the_default_adapter_passes() {
         let of = checks.iter().filter(|check| check["about"] == about);
         of.map(|check| check["compared"].as_u64().unwrap()).sum::<u64>()
     };
-    assert_eq!(compared("generators"), 7);
-    assert!(compared("masks") > 23_000_000);
-    assert!(compared("values") > 9_000_000);
+    assert!(compared("generators") > 16_000);
+    assert!(compared("masks") > 25_000_000);
+    assert!(compared("values") > 5_000_000);
 }
 
 #[test]
@@ -68,6 +69,79 @@ fn every_adapter_passes() {
     assert_eq!(names(&report["adapters"]), names(&info["adapters"]));
 }
 
+/// The first adapter failed in the way that the test wants; every other passed. Returns its report, and the table.
+fn fails_on_the_first(files: &Files, more: &[&str]) -> (Value, String) {
+    let (output, _, _) = verify(files, &[&["--all"], more].concat());
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{table}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.starts_with("error: verify: failed on adapter 0: ") && !message.contains("; "), "{message}");
+    let report = json(files);
+    assert_eq!(report["passed"], false);
+    let adapters = report["adapters"].as_array().unwrap();
+    assert!(adapters[1..].iter().all(|adapter| adapter["status"] == "passed"), "{table}");
+    (adapters[0].clone(), table)
+}
+
+/// A wrong kernel is found by the check that looks for it, which says where and what.
+#[test]
+fn wrong_kernels_are_found_and_named() {
+    for (fault, check, named) in [
+        ("rotation", "generators: known blocks", "threefry, known block "),
+        ("carry", "generators: blocks", "philox, block "),
+        ("start", "masks: start indexes", "(index 4294967325) of threefry"),
+        ("threshold", "masks: known thresholds", "element 0 (index 12345) of threefry"),
+        ("ties", "masks: known masks", "of threefry, p 0.1, seed 0, stream 0"),
+        ("tail", "masks: lengths", "the unused bits after threefry"),
+        ("key", "masks: keys in buffers", "of threefry, p 0.1, seed 81985529216486895"),
+        ("given", "values: given masks", "kept, f16 "),
+        ("rows", "masks: known views", "of threefry, p 0.3"),
+        ("dispatch", "masks: pieces", "of threefry, p 0.1"),
+        ("leak", "values: lengths", "dropped, f32 80000000 (-0e0): expected 00000000 (0e0), actual"),
+        ("f16", "values: every f16", "kept, f16 "),
+        ("bf16", "values: every bf16", "kept, bf16 "),
+        ("edge", "masks: bytes in buffers", "bytes around a mask of Bytes at byte 2 were written"),
+    ] {
+        let files = Files::new();
+        let (report, table) = fails_on_the_first(&files, &["--only", check, "--plant-fault", fault]);
+        assert_eq!(report["status"], "failed", "{fault}");
+        let failed = &report["checks"][0];
+        let (about, name) = check.split_once(": ").unwrap();
+        assert_eq!(
+            (&failed["about"], &failed["check"], &failed["passed"]),
+            (&about.into(), &name.into(), &false.into())
+        );
+        let first: Vec<_> = failed["first_mismatches"].as_array().unwrap().iter().map(Value::to_string).collect();
+        assert!(first.iter().any(|line| line.contains(named)), "{fault}: {first:#?}");
+        assert!(table.contains(named) && table.contains(&format!("{about}: right on ")), "{table}");
+    }
+}
+
+/// A driver that takes its process with it is a failure of its own adapter, and what was known before stays known.
+#[test]
+fn a_crash_fails_alone() {
+    let files = Files::new();
+    let (report, table) = fails_on_the_first(&files, &["--only", "masks: known", "--plant-fault", "crash"]);
+    assert_eq!(report["status"], "crashed");
+    assert_eq!(report["checks"].as_array().unwrap().len(), 2);
+    let error = report["error"].as_str().unwrap();
+    assert!(error.contains("its process ended with") && error.contains("during 'masks: known views'"), "{error}");
+    assert!(cfg!(not(unix)) || error.contains("signal: 6"), "{error}");
+    assert!(table.contains(&format!("  CRASHED: {error}")), "{table}");
+}
+
+#[test]
+fn a_hang_fails_alone() {
+    let files = Files::new();
+    let more = ["--only", "masks: known", "--plant-fault", "hang", "--timeout", "15"];
+    let (report, table) = fails_on_the_first(&files, &more);
+    assert_eq!(report["status"], "timed out");
+    assert_eq!(report["checks"].as_array().unwrap().len(), 2);
+    let error = report["error"].as_str().unwrap();
+    assert_eq!(error, "no result after 15 s (--timeout), during 'masks: known views'");
+    assert!(table.contains(&format!("  TIMED OUT: {error}")), "{table}");
+}
+
 #[test]
 fn errors() {
     let files = Files::new();
@@ -77,5 +151,11 @@ fn errors() {
     assert!(message.contains("nowhere/verify.xml") && message.contains("create the directory"), "{message}");
     let message = common::misused(["verify", "--adapter", "0", "--all"]);
     assert!(message.contains("--all") && message.contains("--adapter"), "{message}");
+    let message = common::misused(["verify", "--timeout", "0"]);
+    assert!(message.contains("--timeout"), "{message}");
     assert!(files.names().is_empty());
+    let output = run(["verify", "--only", "nonsense"]);
+    assert_eq!(output.status.code(), Some(1));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("no check has 'nonsense' in its name") && table.contains("masks: lengths"), "{table}");
 }

@@ -4,7 +4,7 @@
 //! no code with this one has made, are checked against them here.
 
 #[path = "../../tests/vectors/mod.rs"]
-mod published;
+pub mod published;
 
 use half::{bf16, f16};
 use serde::Serialize;
@@ -197,7 +197,8 @@ fn views() -> Vec<ViewAnswer> {
 
 fn values() -> Vec<Values> {
     let mut values = vec![];
-    for (n, p) in [0.0, 1e-6, 0.1, 0.25, 0.5, 0.9, 1.0].into_iter().enumerate() {
+    // The scales of 0.2 and 1/3 are 1.25 and 1.5: only with such are there ties when a product is rounded to 16 bits.
+    for (n, p) in [0.0, 1e-6, 0.1, 0.2, 1.0 / 3.0, 0.5, 0.9, 1.0].into_iter().enumerate() {
         let generator = Generator::ALL[n % 2];
         values.push(values_of(generator, p, &f32_inputs().map(f32::from_bits), |y| y.to_bits()));
         values.push(values_of(generator, p, &f16_inputs().map(f16::from_bits), |y| y.to_bits().into()));

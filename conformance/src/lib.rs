@@ -20,6 +20,7 @@
 mod cases;
 mod checks;
 mod elements;
+mod fault;
 mod outcome;
 mod subject;
 pub mod vectors;
@@ -27,6 +28,7 @@ pub mod vectors;
 use wgpu_dropout::Error;
 
 pub use checks::{About, Check};
+pub use fault::Fault;
 pub use outcome::Outcome;
 pub use subject::Subject;
 

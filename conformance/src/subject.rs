@@ -1,7 +1,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_channel::oneshot;
-use wgpu_dropout::{BufferRange, Context, Dtype, Error, Mask, MaskFormat, Options, requirements, wgpu};
+use wgpu_dropout::{BufferRange, Context, Dtype, Error, Key, Mask, MaskFormat, Options, requirements, wgpu};
+
+use crate::Fault;
 
 /// An adapter under test, with two devices on it.
 pub struct Subject {
@@ -31,10 +33,15 @@ impl Subject {
     /// # Errors
     /// [`Error::Unsupported`] when it has no compute shaders or refuses a device.
     pub async fn open(adapter: &wgpu::Adapter) -> Result<Self, Error> {
-        Self::with_options(adapter, Options::default()).await
+        Self::open_with(adapter, None).await
     }
 
-    async fn with_options(adapter: &wgpu::Adapter, options: Options) -> Result<Self, Error> {
+    /// [`open`](Self::open), with a mistake in the shaders.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::Unsupported`] when the mistake has no place in the shaders any more.
+    pub async fn open_with(adapter: &wgpu::Adapter, fault: Option<Fault>) -> Result<Self, Error> {
+        let options = Options { replace: fault.map(Fault::replace), ..Options::default() };
         let reported = Reported::default();
         let context = open(adapter, &reported, options, |_| {}).await?;
         // Browsers give no device less than WebGPU's default limits: there this is an ordinary device.
@@ -112,6 +119,40 @@ impl Subject {
         context.submit_keep_mask(mask, BufferRange::new(&output, offset, size), length, format)?;
         let after = self.read(context, &output).await?;
         Ok(cut_out(&before, &after, offset as usize, size as usize))
+    }
+
+    /// The packed keep mask with a key that lies in a buffer, between other words.
+    pub(crate) async fn keep_mask_by_key(&self, mask: &Mask, key: Key, length: u64) -> Result<Vec<u32>, Error> {
+        let context = self.context();
+        let mut keys = poison(20);
+        keys[4..20].copy_from_slice(&key.to_bytes());
+        let keys = buffer(context, &keys);
+        let key = context.bind_key(BufferRange::new(&keys, 4, 16))?;
+        let output = buffer(context, &poison(MaskFormat::Bits.size(length) as usize));
+        let range = BufferRange::new(&output, 0, MaskFormat::Bits.size(length));
+        context.submit_keep_mask(mask.keyed_by(&key), range, length, MaskFormat::Bits)?;
+        let bytes = self.read(context, &output).await?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes[..range.size as usize]))
+    }
+
+    /// Applies a packed mask in place, from byte `offset` of a buffer on; everything else as in
+    /// [`forward_in_buffers`](Self::forward_in_buffers).
+    pub(crate) async fn apply_mask_in_place(
+        &self,
+        keep: &[u32],
+        scale: f32,
+        dtype: Dtype,
+        x: &[u8],
+        offset: u64,
+    ) -> Result<(Vec<u8>, bool), Error> {
+        let context = self.context();
+        let mut before = poison(offset as usize + x.len());
+        before[offset as usize..][..x.len()].copy_from_slice(x);
+        let (data, mask) = (buffer(context, &before), buffer(context, bytemuck::cast_slice(keep)));
+        let range = BufferRange::new(&data, offset, x.len() as u64).with_dtype(dtype);
+        context.submit_apply_mask(&mask, scale, range, range)?;
+        let after = self.read(context, &data).await?;
+        Ok(cut_out(&before, &after, offset as usize, x.len()))
     }
 
     async fn read(&self, context: &Context, buffer: &wgpu::Buffer) -> Result<Vec<u8>, Error> {

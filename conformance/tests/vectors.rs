@@ -4,9 +4,8 @@
 #[path = "../examples/conformance_vectors.rs"]
 #[allow(dead_code, reason = "main is the example's")]
 mod conformance_vectors;
-#[path = "../../tests/vectors/mod.rs"]
-mod published;
 
+use conformance_vectors::published;
 use half::{bf16, f16};
 use wgpu_dropout::{Dropout, Dtype, Element, Generator, KEEP_RULE_VERSION, reference};
 use wgpu_dropout_conformance::vectors::{Packed, Values, Vectors};

@@ -37,6 +37,9 @@ pub struct Options {
     pub immediates: bool,
     /// How a workgroup's elements are shared out; by default what suits the adapter.
     pub layout: Option<Layout>,
+    /// For tests that must see a wrong kernel caught: replaces a text in the source of every shader.
+    #[doc(hidden)]
+    pub replace: Option<(&'static str, &'static str)>,
 }
 
 /// What SwiftShader and WebGPU's default limits allow.
@@ -47,7 +50,7 @@ const LEAST_BINDING: u64 = 4096;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { workgroup_size: 64, immediates: true, layout: None }
+        Self { workgroup_size: 64, immediates: true, layout: None, replace: None }
     }
 }
 
@@ -158,6 +161,11 @@ impl Context {
                 limits.max_storage_buffer_binding_size
             ));
         }
+        if let Some((text, _)) = options.replace {
+            if !Kernel::all().into_iter().any(|kernel| kernel.source(true).contains(text)) {
+                return unsupported(format!("no shader has the text to replace: {text}"));
+            }
+        }
         let layout = options.layout.unwrap_or_else(|| match device.adapter_info().device_type {
             wgpu::DeviceType::Cpu => Layout::Neighbouring,
             _ => Layout::Interleaved,
@@ -167,7 +175,8 @@ impl Context {
             && limits.max_immediate_size >= CALL_BYTES;
         let (slots, pipelines) = scoped(&device, "bind group layouts", || {
             let slots = (!immediates).then(|| Slots::new(&device));
-            let pipelines = Pipelines::new(&device, slots.as_ref().map(Slots::layout), options.workgroup_size);
+            let parameters = slots.as_ref().map(Slots::layout);
+            let pipelines = Pipelines::new(&device, parameters, options.workgroup_size, options.replace);
             (slots, pipelines)
         })?;
         Ok(Self { inner: Arc::new(Inner { device, queue, pipelines, slots, limits, layout, lost }) })

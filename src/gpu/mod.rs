@@ -17,6 +17,8 @@ mod record;
 mod requirements;
 mod slices;
 mod submit;
+#[cfg(test)]
+mod translation_tests;
 
 pub use bind::{Bound, BoundMask};
 pub use context::{Context, Options};

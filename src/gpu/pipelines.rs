@@ -225,7 +225,6 @@ impl Kernel {
     }
 
     /// Every kernel there is, for tests that look at all of them.
-    #[cfg(test)]
     pub(crate) fn all() -> Vec<Self> {
         let given = [GivenMask::Separate, GivenMask::Window].map(Decision::Given);
         let mut decisions = vec![Decision::All];
@@ -269,12 +268,18 @@ pub(crate) struct Pipelines {
     /// A given mask in the buffer that is written.
     decision_window: wgpu::BindGroupLayout,
     workgroup_size: u32,
+    replace: Option<(&'static str, &'static str)>,
     built: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
 }
 
 impl Pipelines {
     /// `parameters` is the layout of the uniform slots, or none for immediates.
-    pub(crate) fn new(device: &wgpu::Device, parameters: Option<&wgpu::BindGroupLayout>, workgroup_size: u32) -> Self {
+    pub(crate) fn new(
+        device: &wgpu::Device,
+        parameters: Option<&wgpu::BindGroupLayout>,
+        workgroup_size: u32,
+        replace: Option<(&'static str, &'static str)>,
+    ) -> Self {
         let storage = |binding, read_only| wgpu::BindGroupLayoutEntry {
             binding,
             visibility: wgpu::ShaderStages::COMPUTE,
@@ -296,6 +301,7 @@ impl Pipelines {
             decision_read: layout("wgpu-dropout key or given mask", &[storage(0, true)]),
             decision_window: layout("wgpu-dropout given mask in a window", &[storage(0, false)]),
             workgroup_size,
+            replace,
             built: Mutex::default(),
         }
     }
@@ -346,9 +352,13 @@ impl Pipelines {
             bind_group_layouts: &[buffers, parameters, decision][..groups],
             immediate_size: if immediates { CALL_BYTES } else { 0 },
         });
+        let mut source = kernel.source(immediates);
+        if let Some((text, other)) = self.replace {
+            source = source.replace(text, other);
+        }
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(kernel.source(immediates).into()),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
         });
         device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&label),

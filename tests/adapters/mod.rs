@@ -12,8 +12,9 @@ pub struct Subject {
     pub context: Context,
 }
 
-/// Every adapter on this machine. Panics when a required backend is missing: by default Vulkan and GL on Linux,
-/// Metal on macOS, DirectX 12 on Windows; `WGPU_DROPOUT_REQUIRE=vulkan,gl` names others.
+/// Every adapter on this machine. Panics when a required one is missing: by default one of Vulkan and one of GL on Linux,
+/// of Metal on macOS, of DirectX 12 on Windows. `WGPU_DROPOUT_REQUIRE=vulkan,vulkan:swiftshader` names others: a backend,
+/// or a backend and a part of an adapter's name.
 pub fn subjects() -> &'static [Subject] {
     static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
     SUBJECTS.get_or_init(|| {
@@ -31,9 +32,13 @@ pub fn subjects() -> &'static [Subject] {
             _ => "vulkan,gl",
         };
         let required = env::var("WGPU_DROPOUT_REQUIRE").unwrap_or_else(|_| default.into());
-        for backend in required.split(',').filter(|name| !name.is_empty()) {
-            let found = |subject: &Subject| subject.adapter.get_info().backend.to_str() == backend;
-            assert!(subjects.iter().any(found), "no adapter with the backend '{backend}': run scripts/test.sh");
+        for wanted in required.split(',').filter(|wanted| !wanted.is_empty()) {
+            let (backend, name) = wanted.split_once(':').unwrap_or((wanted, ""));
+            let found = |subject: &Subject| {
+                let info = subject.adapter.get_info();
+                info.backend.to_str() == backend && info.name.to_lowercase().contains(name)
+            };
+            assert!(subjects.iter().any(found), "no adapter '{wanted}': run scripts/test.sh");
         }
         assert!(!subjects.is_empty(), "no adapter at all");
         subjects

@@ -92,6 +92,17 @@ async fn compare_masks(
     Ok(())
 }
 
+/// The key lies in a buffer; the mask's own is another.
+pub async fn keys_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    for case in suite.cases.starts.iter().chain(&suite.cases.rows) {
+        let without_key = Dropout::new(case.p)?.with_generator(case.mask.generator()).mask(Key::new(0));
+        let without_key = without_key.at(case.mask.view());
+        let words = subject.keep_mask_by_key(&without_key, case.mask.key(), case.length).await?;
+        compare_words(outcome, case, &words);
+    }
+    Ok(())
+}
+
 /// Behind a guard, with another one after it.
 pub async fn bits_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
     let cases = suite.cases.lengths.iter().chain(&suite.cases.rows);

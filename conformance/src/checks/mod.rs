@@ -60,6 +60,7 @@ pub(crate) const ALL: &[Check] = checks! {
     Masks masks "start indexes" start_indexes
     Masks masks "probabilities" probabilities
     Masks masks "rows" rows
+    Masks masks "keys in buffers" keys_in_buffers
     Masks masks "bits in buffers" bits_in_buffers
     Masks masks "bytes in buffers" bytes_in_buffers
     Masks masks "pieces" pieces
@@ -76,6 +77,7 @@ pub(crate) const ALL: &[Check] = checks! {
     Values values "bf16 in buffers" bf16_in_buffers
     Values values "in place" in_place
     Values values "two ranges of one buffer" two_ranges_of_one_buffer
+    Values values "given masks" given_masks
     Values values "rows" rows
     Values values "splits" splits
     Values values "pieces" pieces
