@@ -22,6 +22,8 @@ run() {
 mkdir -p target
 sed "s|\"args\"|\"binary\": \"$CHROMIUM\", &|" web/webdriver.json >target/webdriver.json
 export WASM_BINDGEN_TEST_WEBDRIVER_JSON=$PWD/target/webdriver.json
+# Seconds. Twenty by default, which a busy machine needs more than.
+export WASM_BINDGEN_TEST_TIMEOUT=300
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$PWD/target/tools/bin/wasm-bindgen-test-runner
 # For the browser, which complains where it is not set.
 if [ -z "${XDG_RUNTIME_DIR:-}" ]; then

@@ -18,7 +18,8 @@ set_up_bindgen() {
     version=$(sed -n '/^name = "wasm-bindgen"$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
     if [ "$(target/tools/bin/wasm-bindgen --version 2>/dev/null)" != "wasm-bindgen $version" ]; then
         say "installing wasm-bindgen-cli $version into target/tools"
-        cargo install --quiet wasm-bindgen-cli --version "$version" --root target/tools
+        # It runs for a second: optimising it would take minutes.
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install --quiet wasm-bindgen-cli --version "$version" --root target/tools
     fi
 }
 
