@@ -10,7 +10,7 @@ use wgpu_dropout::{
 };
 
 const SHADER: &str = "
-@group(0) @binding(0) var<uniform> rule: KeepRule;
+@group(0) @binding(0) var<uniform> rule: DropoutKeepRule;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;
 @group(0) @binding(2) var<storage, read_write> data: array<f32>;
 
@@ -22,7 +22,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if first >= length {
         return;
     }
-    let keep = keep_bits(rule, first);
+    let keep = dropout_keep_bits(rule, first);
     for (var j = 0u; j < min(32u, length - first); j++) {
         let i = first + j;
         let activation = max(data[i] + bias[i % arrayLength(&bias)], 0.0);
@@ -33,7 +33,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let context = Context::new_blocking()?;
     let (device, queue) = (context.device(), context.queue());
-    let mask = Dropout::new(0.3)?.mask(Key::new(42).layer(1));
+    let mask = Dropout::new(0.3)?.mask(Key::new(42).with_layer(1));
 
     let (rows, columns) = (100, 77);
     let x: Vec<f32> = (0..rows * columns).map(|i| (i % 23) as f32 - 11.0).collect();
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let buffer = |contents: &[u8], usage| {
         device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: None, contents, usage })
     };
-    let rule = wgsl::KeepRule::from(&mask);
+    let rule = wgsl::KeepRule::try_from(&mask)?;
     let rule_buffer = buffer(bytemuck::bytes_of(&rule), wgpu::BufferUsages::UNIFORM);
     let bias_buffer = buffer(bytemuck::cast_slice(&bias), storage);
     let data = buffer(bytemuck::cast_slice(&x), storage);
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
             // The mask starts at 0, a multiple of 32.
-            constants: &[("START_IS_ALIGNED", 1.0)],
+            constants: &[("DROPOUT_START_IS_ALIGNED", 1.0)],
             ..Default::default()
         },
         cache: None,

@@ -5,7 +5,7 @@ use wgpu_dropout::{Context, Dropout, Key};
 fn main() -> Result<(), wgpu_dropout::Error> {
     let context = Context::new_blocking()?;
     let dropout = Dropout::new(0.25)?;
-    let mask = dropout.mask(Key::new(42).layer(1).step(1000));
+    let mask = dropout.mask(Key::new(42).with_layer(1).with_step(1000));
 
     let x: Vec<f32> = (1..=12).map(|i| i as f32).collect();
     let y = context.forward_blocking(&mask, &x)?;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks tests/vectors/conformance_v1.json with an implementation of the keep rule that shares no code with the library:
+"""Checks conformance/vectors/conformance_v1.json with an implementation of the keep rule that shares no code with the library:
 made from docs/keep-rule.md alone, with NumPy. Exit status 1 when an entry is wrong, and 2 when nothing could be checked.
 
     scripts/check_vectors.py [FILE]
@@ -254,7 +254,7 @@ def difference(name, expected, actual):
 
 
 def main():
-    default = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "conformance_v1.json"
+    default = Path(__file__).resolve().parent.parent / "conformance" / "vectors" / "conformance_v1.json"
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else default
     try:
         vectors = json.loads(path.read_text(encoding="utf-8"))

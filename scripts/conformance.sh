@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Writes tests/vectors/conformance_v1.json anew from the CPU reference. With --check it only says whether the file is
+# Writes conformance/vectors/conformance_v1.json anew from the CPU reference. With --check it only says whether the file is
 # as the reference has it, with exit status 1 where it is not.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-file=tests/vectors/conformance_v1.json
+file=conformance/vectors/conformance_v1.json
 case "${1-}" in
 '' | --check) ;;
 *)

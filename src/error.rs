@@ -1,4 +1,9 @@
+use std::fmt;
+
 use crate::{Dtype, Generator};
+
+/// What caused an [`Error`]: wgpu's own error. None in browsers, where those cannot leave their thread.
+type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// What can go wrong. Every message names the value and the remedy; bad input never panics.
 #[derive(Debug, thiserror::Error)]
@@ -117,34 +122,60 @@ pub enum Error {
         needed: &'static str,
     },
 
-    /// Input and output share bytes, or a 4-byte word, without being the same range.
+    /// The input or a packed mask shares bytes, or a 4-byte word, with the output, without being the same range.
     #[error(
-        "input bytes {input_start}..{input_end} and output bytes {output_start}..{output_end} of one buffer overlap or \
-         share a 4-byte word: use the same range for both (in place) or ranges that share no word"
+        "{role} bytes {start}..{end} and output bytes {output_start}..{output_end} of one buffer overlap or share a \
+         4-byte word: use one range for input and output (in place), or ranges that share no word"
     )]
     Overlap {
-        /// First byte of the input.
-        input_start: u64,
-        /// One past the last byte of the input.
-        input_end: u64,
+        /// "input" or "mask".
+        role: &'static str,
+        /// Its first byte.
+        start: u64,
+        /// One past its last byte.
+        end: u64,
         /// First byte of the output.
         output_start: u64,
         /// One past the last byte of the output.
         output_end: u64,
     },
 
-    /// A key or a given mask lies where the same call writes.
-    #[error("the {role} lies in the buffer that is written to: {remedy}")]
-    SameBuffer {
-        /// "key" or "mask".
-        role: &'static str,
-        /// What would be right.
-        remedy: &'static str,
+    /// A key lies in the buffer that the same call writes to.
+    #[error("the key lies in the buffer that is written to: put the key in a buffer of its own")]
+    SameBuffer,
+
+    /// An object was made by another context.
+    #[error("the {what} was bound by another context: bind it with the context that records")]
+    OtherContext {
+        /// "key".
+        what: &'static str,
+    },
+
+    /// The operands are not those that the operation needs.
+    #[error("the operation '{operation}' needs {needs}: bind those")]
+    Operands {
+        /// The operation.
+        operation: &'static str,
+        /// What it needs.
+        needs: &'static str,
+    },
+
+    /// The WGSL text of the keep rule knows contiguous elements only.
+    #[error(
+        "a mask of rows of {row_length} elements {row_pitch} apart: wgsl::KeepRule describes contiguous elements; give a \
+         mask with a start alone (Mask::at), a row at a time"
+    )]
+    NotContiguous {
+        /// Elements of a row.
+        row_length: u64,
+        /// Elements from row to row.
+        row_pitch: u64,
     },
 
     /// More bytes than the device can bind or address at once.
     #[error(
-        "{bytes} bytes are more than the {limit} of this device ({what}): split the data, or request a device with a higher limit (see requirements)"
+        "{bytes} bytes are more than the {limit} of this device ({what}): split the data, or request a device with a \
+         higher limit (see requirements)"
     )]
     TooLarge {
         /// Bytes that are needed.
@@ -162,6 +193,8 @@ pub enum Error {
         remedy: &'static str,
         /// What wgpu says.
         reason: String,
+        /// wgpu's own error.
+        source: Option<Source>,
     },
 
     /// The adapter or device cannot run compute shaders as the library needs them.
@@ -171,6 +204,8 @@ pub enum Error {
         device: String,
         /// What is missing.
         reason: String,
+        /// wgpu's own error, where there is one.
+        source: Option<Source>,
     },
 
     /// The device reported an error: a buffer that was destroyed or belongs to another device, for example.
@@ -180,10 +215,12 @@ pub enum Error {
         what: &'static str,
         /// The device's own words.
         message: String,
+        /// wgpu's own error, where there is one.
+        source: Option<Source>,
     },
 
     /// The device, or for a result the host, is out of memory.
-    #[error("out of memory for the {what}: use smaller pieces (Mask::skip) or free buffers first")]
+    #[error("out of memory for the {what}: use smaller chunks (Mask::skip) or free buffers first")]
     OutOfMemory {
         /// What was being created.
         what: &'static str,
@@ -196,3 +233,42 @@ pub enum Error {
         message: String,
     },
 }
+
+impl Error {
+    pub(crate) fn unsupported(device: &str, reason: String) -> Self {
+        Self::Unsupported { device: device.to_owned(), reason, source: None }
+    }
+}
+
+/// A text that names nothing: see [`Generator`], [`Dtype`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownName {
+    what: &'static str,
+    name: String,
+    known: Vec<&'static str>,
+}
+
+impl UnknownName {
+    /// The one of `all` with this name.
+    pub(crate) fn find<T: Copy>(
+        what: &'static str,
+        name: &str,
+        all: &[T],
+        name_of: impl Fn(T) -> &'static str,
+    ) -> Result<T, Self> {
+        let found = all.iter().copied().find(|&value| name_of(value) == name);
+        found.ok_or_else(|| Self {
+            what,
+            name: name.to_owned(),
+            known: all.iter().map(|&value| name_of(value)).collect(),
+        })
+    }
+}
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown {} '{}': use {}", self.what, self.name, self.known.join(" or "))
+    }
+}
+
+impl std::error::Error for UnknownName {}

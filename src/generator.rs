@@ -1,9 +1,12 @@
 use std::{fmt, str::FromStr};
 
+use crate::UnknownName;
+
 /// The counter-based random generator behind a mask (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*,
 /// SC 2011). Both are used through the same keep rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
 pub enum Generator {
     /// Threefry-4×32 with 20 rounds: additions, rotations and exclusive-ors only, which every GPU and every
     /// browser has. The default.
@@ -16,7 +19,7 @@ pub enum Generator {
 
 impl Generator {
     /// Every generator.
-    pub const ALL: [Self; 2] = [Self::Threefry, Self::Philox];
+    pub const ALL: &'static [Self] = &[Self::Threefry, Self::Philox];
 
     /// One past the last element index that the generator's counter can address: 2⁶⁴ for Threefry, 2⁵⁹ for Philox.
     pub const fn index_end(self) -> u128 {
@@ -42,12 +45,9 @@ impl fmt::Display for Generator {
 }
 
 impl FromStr for Generator {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|generator| generator.name() == name)
-            .ok_or_else(|| format!("unknown generator '{name}': use threefry or philox"))
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        UnknownName::find("generator", name, Self::ALL, Self::name)
     }
 }

@@ -11,7 +11,7 @@ use rand_core::Rng;
 /// ```
 /// use wgpu_dropout::Key;
 ///
-/// let key = Key::new(42).layer(3).step(1000).sample(1);
+/// let key = Key::new(42).with_layer(3).with_step(1000).with_sample(1);
 /// assert_eq!(key.stream, 0x0003_0001_0000_03e8);
 /// assert_eq!(key, Key::new(42).with_stream(0x0003_0001_0000_03e8));
 /// ```
@@ -48,6 +48,7 @@ impl Key {
 
     /// Replaces the whole stream: a raw view of the 64 bits that [`layer`](Self::layer),
     /// [`sample`](Self::sample) and [`step`](Self::step) share.
+    #[must_use]
     pub const fn with_stream(self, stream: u64) -> Self {
         Self { stream, ..self }
     }
@@ -64,18 +65,38 @@ impl Key {
     }
 
     /// Sets the layer, bits 48–63 of the stream.
-    pub const fn layer(self, layer: u16) -> Self {
+    #[must_use]
+    pub const fn with_layer(self, layer: u16) -> Self {
         self.with_stream(self.stream & 0x0000_ffff_ffff_ffff | (layer as u64) << 48)
     }
 
     /// Sets the Monte Carlo sample, bits 32–47 of the stream.
-    pub const fn sample(self, sample: u16) -> Self {
+    #[must_use]
+    pub const fn with_sample(self, sample: u16) -> Self {
         self.with_stream(self.stream & 0xffff_0000_ffff_ffff | (sample as u64) << 32)
     }
 
     /// Sets the training step, bits 0–31 of the stream.
-    pub const fn step(self, step: u32) -> Self {
+    #[must_use]
+    pub const fn with_step(self, step: u32) -> Self {
         self.with_stream(self.stream & 0xffff_ffff_0000_0000 | step as u64)
+    }
+
+    /// The layer: bits 48–63 of the stream.
+    pub const fn layer(self) -> u16 {
+        (self.stream >> 48) as u16
+    }
+
+    /// The Monte Carlo sample: bits 32–47 of the stream.
+    #[expect(clippy::cast_possible_truncation, reason = "16 bits of the stream")]
+    pub const fn sample(self) -> u16 {
+        (self.stream >> 32) as u16
+    }
+
+    /// The training step: bits 0–31 of the stream.
+    #[expect(clippy::cast_possible_truncation, reason = "the low 32 bits of the stream")]
+    pub const fn step(self) -> u32 {
+        self.stream as u32
     }
 }
 
@@ -85,12 +106,14 @@ mod tests {
 
     #[test]
     fn fields_do_not_disturb_each_other() {
-        let full = Key::new(7).layer(u16::MAX).sample(u16::MAX).step(u32::MAX);
+        let full = Key::new(7).with_layer(u16::MAX).with_sample(u16::MAX).with_step(u32::MAX);
         assert_eq!(full.stream, u64::MAX);
-        assert_eq!(full.layer(0).stream, 0x0000_ffff_ffff_ffff);
-        assert_eq!(full.sample(0).stream, 0xffff_0000_ffff_ffff);
-        assert_eq!(full.step(0).stream, 0xffff_ffff_0000_0000);
-        assert_eq!(Key::new(7).step(1).layer(2).sample(3).stream, 0x0002_0003_0000_0001);
+        assert_eq!(full.with_layer(0).stream, 0x0000_ffff_ffff_ffff);
+        assert_eq!(full.with_sample(0).stream, 0xffff_0000_ffff_ffff);
+        assert_eq!(full.with_step(0).stream, 0xffff_ffff_0000_0000);
+        assert_eq!(Key::new(7).with_step(1).with_layer(2).with_sample(3).stream, 0x0002_0003_0000_0001);
+        let key = Key::new(7).with_stream(0x0002_0003_0000_0001);
+        assert_eq!((key.layer(), key.sample(), key.step()), (2, 3, 1));
     }
 
     #[test]
@@ -103,13 +126,13 @@ mod tests {
     #[cfg(feature = "serde")]
     #[test]
     fn keys_and_generators_serialise() {
-        let key = Key::new(u64::MAX).layer(3).step(1);
+        let key = Key::new(u64::MAX).with_layer(3).with_step(1);
         let text = serde_json::to_string(&key).unwrap();
         assert_eq!(text, r#"{"seed":18446744073709551615,"stream":844424930131969}"#);
         assert_eq!(serde_json::from_str::<Key>(&text).unwrap(), key);
         serde_json::from_str::<Key>(r#"{"seed":1}"#).unwrap_err();
         serde_json::from_str::<Key>(r#"{"seed":1,"stream":0,"step":2}"#).unwrap_err();
-        for generator in crate::Generator::ALL {
+        for &generator in crate::Generator::ALL {
             let text = serde_json::to_string(&generator).unwrap();
             assert_eq!(text, format!("\"{generator}\""));
             assert_eq!(serde_json::from_str::<crate::Generator>(&text).unwrap(), generator);

@@ -52,27 +52,29 @@
 //! The crate re-exports [`wgpu`]; a new major version of wgpu is a new major version of this crate.
 #![warn(missing_docs)]
 
-mod dropout;
-mod element;
+mod dtype;
 mod error;
 mod generator;
 #[cfg(feature = "gpu")]
 mod gpu;
+pub mod kernels;
 mod key;
+mod mask;
+mod operation;
 pub mod reference;
 mod view;
 pub mod wgsl;
 
-pub use dropout::{Dropout, Mask};
-pub use element::{Dtype, Element, MaskFormat};
-pub use error::Error;
+pub use dtype::{Dtype, Element, MaskFormat};
+pub use error::{Error, UnknownName};
 pub use generator::Generator;
 #[cfg(feature = "gpu")]
 pub use gpu::{
-    BlockCounter, Bound, BoundApplyMask, BoundKey, BoundMask, BufferRange, Context, KeyedMask, Layout, Options, Record,
-    Requirements, requirements,
+    BlockCounter, Bound, BoundKey, BufferRange, Context, Keyed, Options, Ranges, Record, Requirements, Slices, requirements,
 };
 pub use key::Key;
+pub use mask::{Dropout, Mask};
+pub use operation::Operation;
 pub use view::View;
 #[cfg(feature = "gpu")]
 pub use wgpu;

@@ -25,33 +25,37 @@ pub struct View {
     row_pitch: u64,
     /// Where in its row local element 0 lies.
     column: u64,
+    /// Whether more was skipped than there are indexes: then no element has one.
+    past_the_end: bool,
 }
 
 impl View {
     /// Elements one after the other from the logical index `start` on.
     pub const fn contiguous(start: u64) -> Self {
-        Self { start, row_length: u64::MAX, row_pitch: u64::MAX, column: 0 }
+        Self { start, row_length: u64::MAX, row_pitch: u64::MAX, column: 0, past_the_end: false }
     }
 
     /// Rows of `row_length` elements whose starts are `row_pitch` elements apart, the first at the logical index
     /// `start`. Checked where it is used: 1 ≤ row_length ≤ row_pitch.
     pub const fn rows(start: u64, row_length: u64, row_pitch: u64) -> Self {
-        Self { start, row_length, row_pitch, column: 0 }
+        Self { start, row_length, row_pitch, column: 0, past_the_end: false }
     }
 
-    /// The view of what follows the first `elements` local elements.
+    /// The view of what follows the first `elements` local elements. Past the last index there is nothing but its end: a
+    /// view of it has no elements, and a length of 1 or more is an error where it is used.
     #[must_use]
     pub const fn skip(self, elements: u64) -> Self {
-        if self.is_contiguous() {
-            return Self { start: self.start.wrapping_add(elements), ..self };
-        }
-        let (row, column) = self.place(elements);
-        Self { start: self.start.wrapping_add((row as u64).wrapping_mul(self.row_pitch)), column, ..self }
+        let (row, column) = if self.is_contiguous() { (0, elements) } else { self.row_and_column(elements) };
+        let offset = row.saturating_mul(self.row_pitch as u128);
+        let (start, column) =
+            if self.is_contiguous() { (column as u128, self.column) } else { (offset, column) };
+        let start = start.saturating_add(self.start as u128);
+        Self { start: start as u64, column, past_the_end: self.past_the_end || start > u64::MAX as u128, ..self }
     }
 
     /// The logical index of local element `local`, modulo 2⁶⁴.
     pub const fn index(&self, local: u64) -> u64 {
-        let (row, column) = self.place(local);
+        let (row, column) = self.row_and_column(local);
         self.start.wrapping_add((row as u64).wrapping_mul(self.row_pitch)).wrapping_add(column)
     }
 
@@ -80,20 +84,24 @@ impl View {
         self.row_length == u64::MAX || self.row_length == self.row_pitch && self.column == 0
     }
 
-    /// One past the largest logical index of `length` elements, without wrapping.
+    /// One past the largest logical index of `length` elements, without wrapping; 0 for none.
     pub(crate) fn end(&self, length: u64) -> Result<u128, Error> {
         if self.row_length == 0 || self.row_pitch < self.row_length {
             return Err(Error::View { row_length: self.row_length, row_pitch: self.row_pitch });
         }
         if length == 0 {
-            return Ok(self.start.into());
+            return Ok(0);
         }
-        let (row, column) = self.place(length - 1);
-        Ok(u128::from(self.start) + row * u128::from(self.row_pitch) + u128::from(column) + 1)
+        if self.past_the_end {
+            return Ok(u128::MAX);
+        }
+        let (row, column) = self.row_and_column(length - 1);
+        let offset = row.saturating_mul(self.row_pitch.into());
+        Ok(offset.saturating_add(u128::from(self.start) + u128::from(column) + 1))
     }
 
     /// Row and column of a local element.
-    const fn place(&self, local: u64) -> (u128, u64) {
+    const fn row_and_column(&self, local: u64) -> (u128, u64) {
         let position = self.column as u128 + local as u128;
         // Most calls have one row; a division costs more than all the rest.
         if position < self.row_length as u128 || self.row_length == 0 {
@@ -128,10 +136,24 @@ mod tests {
     #[test]
     fn the_end_is_one_past_the_last_index() {
         assert_eq!(View::rows(5, 3, 10).end(7).unwrap(), 26);
-        assert_eq!(View::rows(5, 3, 10).end(0).unwrap(), 5);
         assert_eq!(View::contiguous(u64::MAX).end(1).unwrap(), 1 << 64);
         assert_eq!(View::rows(0, 1, u64::MAX).end(3).unwrap(), 2 * u128::from(u64::MAX) + 1);
+        assert_eq!(View::rows(0, 1, u64::MAX).skip(u64::MAX).end(u64::MAX).unwrap(), u128::MAX);
         View::rows(0, 0, 5).end(1).unwrap_err();
         View::rows(0, 6, 5).end(1).unwrap_err();
+    }
+
+    /// Skipping does not wrap to the first index again.
+    #[test]
+    fn nothing_is_past_the_last_index() {
+        let first = View::contiguous(u64::MAX - 9);
+        assert_eq!(first.skip(9).end(1).unwrap(), 1 << 64);
+        for past in [first.skip(10), first.skip(u64::MAX), first.skip(u64::MAX).skip(u64::MAX)] {
+            assert_eq!(past.end(0).unwrap(), 0);
+            assert_eq!(past.end(1).unwrap(), u128::MAX, "{past:?}");
+        }
+        let rows = View::rows(u64::MAX - 20, 3, 10);
+        assert_eq!(rows.skip(6).end(1).unwrap(), 1 << 64);
+        assert_eq!(rows.skip(9).end(1).unwrap(), u128::MAX);
     }
 }

@@ -2,37 +2,30 @@
 //!
 //! [`keep_rule`] gives a text to put before your shader. It has no bindings and no entry point; it declares
 //!
-//! - `struct KeepRule { seed: vec2<u32>, stream: vec2<u32>, start: vec2<u32>, threshold: u32, scale: f32 }`, 32 bytes,
-//!   whose host twin is [`KeepRule`];
-//! - `fn keeps(rule: KeepRule, element: u32) -> bool`: whether the element at a local position is kept;
-//! - `fn keep_bits(rule: KeepRule, element: u32) -> u32`: the same for 32 elements at once, which costs hardly more
-//!   than one; `element` must be a multiple of 32;
-//! - `override START_IS_ALIGNED: bool = false`: set it to true (1.0) in your pipeline when every start is a multiple
-//!   of 32, to save a fifth of the random numbers.
+//! - `struct DropoutKeepRule { seed: vec2<u32>, stream: vec2<u32>, start: vec2<u32>, threshold: u32, scale: f32 }`, 32
+//!   bytes, whose host twin is [`KeepRule`];
+//! - `fn dropout_keeps(rule: DropoutKeepRule, element: u32) -> bool`: whether the element at a local position is kept;
+//! - `fn dropout_keep_bits(rule: DropoutKeepRule, element: u32) -> u32`: the same for 32 elements at once, which costs
+//!   hardly more than one; `element` must be a multiple of 32;
+//! - `override DROPOUT_START_IS_ALIGNED: bool = false`: set it to true (1.0) in your pipeline when every start is a
+//!   multiple of 32, to save a fifth of the random numbers.
 //!
-//! `examples/fused_kernel.rs` is a complete program.
+//! All its other names begin with `dropout_`, `threefry` or `philox` too. `examples/fused_kernel.rs` is a complete program.
 
-use crate::{Generator, Mask};
+use crate::{Error, Generator, Mask, kernels, kernels::words};
 
-pub(crate) const THREEFRY4X32: &str = include_str!("../shaders/threefry4x32.wgsl");
-pub(crate) const PHILOX4X32: &str = include_str!("../shaders/philox4x32.wgsl");
-pub(crate) const KEEP_RULE: &str = include_str!("../shaders/keep_rule.wgsl");
-
-/// The WGSL text of a generator: `fn random_block(seed, stream, group, part, domain) -> vec4<u32>`.
-pub const fn generator(generator: Generator) -> &'static str {
-    match generator {
-        Generator::Threefry => THREEFRY4X32,
-        Generator::Philox => PHILOX4X32,
-    }
+/// The WGSL text of a generator: `fn dropout_random_block(seed, stream, group, part, domain) -> vec4<u32>`.
+pub fn generator(generator: Generator) -> &'static str {
+    kernels::generator_text(generator)
 }
 
 /// The WGSL text of the keep rule with a generator.
 pub fn keep_rule(generator: Generator) -> String {
-    [self::generator(generator), KEEP_RULE].concat()
+    kernels::keep_rule_text(generator)
 }
 
-/// The host twin of the WGSL `struct KeepRule`: what a kernel must know of a [`Mask`]. Write its bytes
-/// (`bytemuck::bytes_of`) into a uniform buffer or immediates.
+/// The host twin of the WGSL `struct DropoutKeepRule`: what a kernel must know of a [`Mask`] of contiguous elements. Write
+/// its bytes (`bytemuck::bytes_of`) into a uniform buffer or immediates.
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct KeepRule {
@@ -40,7 +33,7 @@ pub struct KeepRule {
     pub seed: [u32; 2],
     /// The key's stream: low word, high word.
     pub stream: [u32; 2],
-    /// The logical index of the first element, or of the first row's start: low word, high word.
+    /// The logical index of the first element: low word, high word.
     pub start: [u32; 2],
     /// The threshold modulo 2³²; 0 both for p = 0 and p = 1, which the scale tells apart.
     pub threshold: u32,
@@ -48,15 +41,29 @@ pub struct KeepRule {
     pub scale: f32,
 }
 
-impl From<&Mask> for KeepRule {
-    fn from(mask: &Mask) -> Self {
-        let words = |x: u64| [x as u32, (x >> 32) as u32];
+impl KeepRule {
+    /// The rule of a mask, from an index on.
+    pub(crate) fn new(mask: &Mask, start: u64) -> Self {
         Self {
             seed: words(mask.key().seed),
             stream: words(mask.key().stream),
-            start: words(mask.view().start()),
-            threshold: mask.threshold() as u32,
+            start: words(start),
+            threshold: words(mask.threshold())[0],
             scale: mask.scale(),
         }
+    }
+}
+
+impl TryFrom<&Mask> for KeepRule {
+    type Error = Error;
+
+    /// # Errors
+    /// [`Error::NotContiguous`] for a mask of rows with gaps between them.
+    fn try_from(mask: &Mask) -> Result<Self, Error> {
+        let view = mask.view();
+        if !view.is_contiguous() {
+            return Err(Error::NotContiguous { row_length: view.row_length(), row_pitch: view.row_pitch() });
+        }
+        Ok(Self::new(mask, view.start()))
     }
 }

@@ -10,12 +10,12 @@ use std::sync::{
 };
 
 use adapters::{assert_words, bits, buffer, context_with, device, read, subjects};
-use wgpu_dropout::{BufferRange, Context, Dropout, Error, Key, Mask, MaskFormat, Options, reference, wgpu};
+use wgpu_dropout::{BufferRange, Context, Dropout, Error, Key, Mask, MaskFormat, Options, Ranges, reference, wgpu};
 
 const N: usize = 96;
 
 fn mask(step: u32) -> Mask {
-    Dropout::new(0.5).unwrap().mask(Key::new(1).step(step))
+    Dropout::new(0.5).unwrap().mask(Key::new(1).with_step(step))
 }
 
 fn x() -> Vec<f32> {
@@ -31,7 +31,7 @@ fn contexts() -> Vec<Context> {
     subjects()
         .iter()
         .flat_map(|subject| {
-            [true, false].map(|immediates| context_with(subject, Options { immediates, ..Options::default() }))
+            [true, false].map(|immediates| context_with(subject, Options::default().with_immediates(immediates)))
         })
         .collect()
 }
@@ -61,7 +61,7 @@ fn buffers_bound_once_take_many_keys() {
     for context in contexts() {
         let (input, output) = (buffer(&context, &bits(&x())), buffer(&context, &[0; N]));
         let copies = buffer(&context, &[0; N * 300]);
-        let bound = context.bind(&input, &output).unwrap();
+        let bound = context.bind(Ranges::new(&input, &output)).unwrap();
         let mut encoder = encoder(&context);
         for call in 0..300 {
             bound.record_forward(&mut encoder, &mask(call)).unwrap();
@@ -193,7 +193,7 @@ fn a_lost_device_is_an_error() {
     for subject in subjects() {
         let context = pollster::block_on(Context::from_adapter(&subject.adapter)).unwrap();
         let data = buffer(&context, &bits(&x()));
-        let bound = context.bind(&data, &data).unwrap();
+        let bound = context.bind(Ranges::new(&data, &data)).unwrap();
         context.device().destroy();
         let lost = |result: Result<(), Error>, what: &str| {
             assert!(matches!(result, Err(Error::DeviceLost { .. })), "{} {what}: {result:?}", subject.name);
@@ -201,7 +201,7 @@ fn a_lost_device_is_an_error() {
         lost(context.forward_blocking(&mask(1), &x()).map(drop), "slices");
         lost(context.keep_mask_blocking(&mask(1), 5).map(drop), "mask");
         lost(context.submit_forward(&mask(1), &data, &data).map(drop), "buffers");
-        lost(context.bind(&data, &data).map(drop), "bind");
+        lost(context.bind(Ranges::new(&data, &data)).map(drop), "bind");
         lost(context.warm_up(Default::default(), Default::default()), "warm up");
         lost(bound.record_forward(&mut encoder(&context), &mask(1)), "recording");
     }
@@ -212,9 +212,9 @@ fn a_lost_device_is_an_error() {
 fn a_lost_device_of_the_caller_is_an_error() {
     for immediates in [true, false] {
         for subject in subjects() {
-            let context = context_with(subject, Options { immediates, ..Options::default() });
+            let context = context_with(subject, Options::default().with_immediates(immediates));
             let data = buffer(&context, &bits(&x()));
-            let bound = context.bind(&data, &data).unwrap();
+            let bound = context.bind(Ranges::new(&data, &data)).unwrap();
             context.device().destroy();
             let result = context.forward_blocking(&mask(1), &x());
             assert!(

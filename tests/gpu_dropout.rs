@@ -5,7 +5,7 @@
 mod adapters;
 
 use adapters::{Subject, assert_words, bits, buffer, context_with, device, read, subjects};
-use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Layout, Mask, MaskFormat, Options, reference};
+use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Mask, MaskFormat, Options, kernels::Schedule, reference};
 
 const POISON: u32 = 0xdead_beef;
 /// Words of poison on each side of a range.
@@ -61,7 +61,7 @@ fn check(context: &Context, mask: &Mask, length: u64, [input_shift, output_shift
 }
 
 fn masks(length: u64) -> impl Iterator<Item = Mask> {
-    Generator::ALL.into_iter().flat_map(move |generator| {
+    Generator::ALL.iter().copied().flat_map(move |generator| {
         PROBABILITIES.into_iter().enumerate().flat_map(move |(i, p)| {
             starts(generator, length).into_iter().enumerate().map(move |(j, start)| {
                 // Every key meets every p and every start.
@@ -87,12 +87,12 @@ fn lengths_around_groups_and_runs() {
     }
 }
 
-/// Both layouts of a workgroup, on every adapter.
+/// Every schedule, on every adapter.
 #[test]
 fn lengths_around_workgroups() {
     for subject in subjects() {
-        for layout in [Layout::Neighbouring, Layout::Interleaved] {
-            let context = context_with(subject, Options { layout: Some(layout), ..Options::default() });
+        for &schedule in Schedule::ALL {
+            let context = context_with(subject, Options::default().with_schedule(schedule));
             check_lengths(&context, subject, &[WORKGROUP - 1, WORKGROUP, WORKGROUP + 1, 2 * WORKGROUP + 33]);
         }
     }
@@ -111,7 +111,7 @@ fn lengths_around_dispatch_rows() {
         for length in
             [row - 1, row, row + 1, MOST * row - 1, MOST * row, MOST * row + 1, (MOST + 2) * row + WORKGROUP + 1]
         {
-            for generator in Generator::ALL {
+            for &generator in Generator::ALL {
                 for start in [0, 5, (1 << 35) - 8] {
                     let mask = Dropout::new(0.1).unwrap().with_generator(generator).mask(KEYS[3]).at(start);
                     check(&context, &mask, length, [0, 0], &subject.name);
@@ -161,7 +161,7 @@ fn two_ranges_of_one_buffer() {
 #[test]
 fn a_million_elements() {
     for subject in subjects() {
-        for generator in Generator::ALL {
+        for &generator in Generator::ALL {
             for (p, start) in [(0.1, 0), (0.1, (1 << 35) - (1 << 19) + 3), (0.999_999, (1 << 32) - (1 << 19))] {
                 let mask = Dropout::new(p).unwrap().with_generator(generator).mask(KEYS[1]).at(start);
                 check(&subject.context, &mask, (1 << 20) + 1, [0, 0], &subject.name);

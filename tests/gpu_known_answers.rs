@@ -15,7 +15,7 @@ fn random123() {
             BlockCounter { group: [c[0], c[1]], part: c[2], domain: c[3], seed: [k[0], k[1]], stream: [k[2], k[3]] }
         }
         // Part and domain go into the upper bits of the second word; here the word comes whole.
-        Generator::Philox => {
+        _ => {
             BlockCounter { group: [c[0], c[1]], stream: [c[2], c[3]], seed: [k[0], k[1]], part: 0, domain: 0 }
         }
     };

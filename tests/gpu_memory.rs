@@ -21,12 +21,12 @@ fn a_hundred_steps_need_no_memory() {
     for subject in subjects().iter().filter(|subject| subject.name.contains("Vulkan")) {
         for immediates in [true, false] {
             let (device, queue) = device(subject, |_| {});
-            let options = Options { immediates, ..Options::default() };
+            let options = Options::default().with_immediates(immediates);
             let context = Context::with_options(device, queue, options).unwrap();
             let [x, y] = [buffer(&context, &vec![0; N]), buffer(&context, &vec![0; N])];
             let dropout = Dropout::new(0.1).unwrap();
             let step = |step| {
-                let mask = dropout.mask(Key::new(1).step(step));
+                let mask = dropout.mask(Key::new(1).with_step(step));
                 context.submit_forward(&mask, &x, &y).unwrap();
                 context.submit_backward(&mask, &y, &y).unwrap();
             };

@@ -4,7 +4,7 @@
 mod adapters;
 
 use adapters::{assert_words, bits, buffer, context_with, read, subjects};
-use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Layout, Options, reference};
+use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Options, kernels::Schedule, reference};
 
 const LENGTH: usize = 20_011;
 
@@ -15,11 +15,14 @@ fn input() -> Vec<f32> {
 fn contexts() -> Vec<(String, Context)> {
     let mut contexts = vec![];
     for subject in subjects() {
-        for layout in [Layout::Neighbouring, Layout::Interleaved] {
+        for &schedule in Schedule::ALL {
             for (workgroup_size, immediates) in
                 [(1, true), (32, true), (64, true), (64, false), (96, true), (256, false)]
             {
-                let options = Options { workgroup_size, immediates, layout: Some(layout), ..Options::default() };
+                let options = Options::default()
+                    .with_workgroup_size(workgroup_size)
+                    .with_immediates(immediates)
+                    .with_schedule(schedule);
                 contexts.push((format!("{} {options:?}", subject.name), context_with(subject, options)));
             }
         }
@@ -28,9 +31,9 @@ fn contexts() -> Vec<(String, Context)> {
 }
 
 #[test]
-fn workgroup_size_layout_and_parameter_path_do_not_matter() {
+fn workgroup_size_schedule_and_parameter_path_do_not_matter() {
     let x = input();
-    for generator in Generator::ALL {
+    for &generator in Generator::ALL {
         let mask = Dropout::new(0.3).unwrap().with_generator(generator).mask(Key::new(5)).at(77);
         let expected = bits(&reference::forward(&mask, &x).unwrap());
         for (name, context) in contexts() {
@@ -44,7 +47,7 @@ fn workgroup_size_layout_and_parameter_path_do_not_matter() {
 #[test]
 fn the_uniform_path_is_really_taken() {
     for subject in subjects() {
-        let context = context_with(subject, Options { immediates: false, ..Options::default() });
+        let context = context_with(subject, Options::default().with_immediates(false));
         assert!(!context.uses_immediates());
     }
 }
@@ -53,9 +56,9 @@ fn the_uniform_path_is_really_taken() {
 fn the_same_key_gives_the_same_mask_and_another_key_another() {
     for subject in subjects() {
         let words = |key| subject.context.keep_mask_blocking(&Dropout::new(0.5).unwrap().mask(key), 4096).unwrap();
-        let key = Key::new(9).layer(1).step(2);
+        let key = Key::new(9).with_layer(1).with_step(2);
         assert_eq!(words(key), words(key));
-        for other in [Key::new(8).layer(1).step(2), key.layer(2), key.step(3), key.sample(1), Key::new(9)] {
+        for other in [Key::new(8).with_layer(1).with_step(2), key.with_layer(2), key.with_step(3), key.with_sample(1), Key::new(9)] {
             assert_ne!(words(key), words(other), "{other:?}");
         }
     }
@@ -66,7 +69,7 @@ fn chunks_at_odd_places_equal_the_whole() {
     let x = input();
     let dropout = Dropout::new(0.4).unwrap();
     for subject in subjects() {
-        for generator in Generator::ALL {
+        for &generator in Generator::ALL {
             let mask = dropout.with_generator(generator).mask(Key::new(3)).at((1 << 32) - 5000);
             let whole = subject.context.forward_blocking(&mask, &x).unwrap();
             let mut joined = vec![];
@@ -106,7 +109,7 @@ fn chunks_of_one_buffer_equal_the_whole() {
 fn forward_and_backward_agree() {
     let dropout = Dropout::new(0.35).unwrap();
     for subject in subjects() {
-        for generator in Generator::ALL {
+        for &generator in Generator::ALL {
             let mask = dropout.with_generator(generator).mask(Key::new(1));
             let y = subject.context.forward_blocking(&mask, &vec![1.0; LENGTH]).unwrap();
             let dx = subject.context.backward_blocking(&mask, &vec![1.0; LENGTH]).unwrap();
@@ -119,7 +122,7 @@ fn forward_and_backward_agree() {
 #[test]
 fn masks_shrink_as_p_grows() {
     for subject in subjects() {
-        for generator in Generator::ALL {
+        for &generator in Generator::ALL {
             let mut larger = vec![u32::MAX; 3125];
             let mut kept = 100_001;
             for p in [0.0, 1e-6, 0.1, 0.25, 0.5, 0.500_01, 0.9, 0.999_999, 1.0] {

@@ -1,5 +1,5 @@
 //! Random combinations of everything a call can be, against the reference: type, length, offsets, place, view,
-//! probability, key, layout, limits of the device. Guards around every range must stay.
+//! probability, key, schedule, limits of the device. Guards around every range must stay.
 #![cfg(all(feature = "gpu", feature = "half"))]
 
 mod adapters;
@@ -13,7 +13,7 @@ use proptest::{
     test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
 use wgpu_dropout::{
-    BufferRange, Context, Dropout, Dtype, Generator, Key, Layout, Mask, MaskFormat, Options, View, reference,
+    BufferRange, Context, Dropout, Dtype, Generator, Key, Mask, MaskFormat, Options, View, kernels::Schedule, reference,
 };
 
 #[derive(Clone, Debug)]
@@ -51,13 +51,13 @@ struct Case {
     seed: u64,
 }
 
-/// Ordinary devices, and devices whose bindings and dispatches are tiny, with both layouts.
+/// Ordinary devices, and devices whose bindings and dispatches are tiny, with every schedule.
 fn contexts() -> &'static [(String, Context)] {
     static CONTEXTS: OnceLock<Vec<(String, Context)>> = OnceLock::new();
     CONTEXTS.get_or_init(|| {
         let mut contexts = vec![];
         for subject in subjects() {
-            for layout in [Layout::Neighbouring, Layout::Interleaved] {
+            for &schedule in Schedule::ALL {
                 for tiny in [false, true] {
                     let (device, queue) = device(subject, |descriptor| {
                         if tiny {
@@ -66,9 +66,9 @@ fn contexts() -> &'static [(String, Context)] {
                         }
                     });
                     let options =
-                        Options { workgroup_size: 32, immediates: !tiny, layout: Some(layout), ..Options::default() };
+                        Options::default().with_workgroup_size(32).with_immediates(!tiny).with_schedule(schedule);
                     let context = Context::with_options(device, queue, options).unwrap();
-                    contexts.push((format!("{} {layout:?}, tiny limits: {tiny}", subject.name), context));
+                    contexts.push((format!("{} {schedule:?}, tiny limits: {tiny}", subject.name), context));
                 }
             }
         }
@@ -147,9 +147,7 @@ fn data(case: &Case, bytes: usize) -> Vec<u8> {
     match case.dtype {
         Dtype::F32 => bytemuck::cast_slice(&(0..elements).map(|_| next()).collect::<Vec<f32>>()).to_vec(),
         Dtype::F16 => bytemuck::cast_slice(&(0..elements).map(|_| f16::from_f32(next())).collect::<Vec<_>>()).to_vec(),
-        Dtype::Bf16 => {
-            bytemuck::cast_slice(&(0..elements).map(|_| bf16::from_f32(next())).collect::<Vec<_>>()).to_vec()
-        }
+        _ => bytemuck::cast_slice(&(0..elements).map(|_| bf16::from_f32(next())).collect::<Vec<_>>()).to_vec(),
     }
 }
 
@@ -165,7 +163,7 @@ fn expected(case: &Case, x: &[u8]) -> Vec<u8> {
     match case.dtype {
         Dtype::F32 => forward::<f32>(case, x),
         Dtype::F16 => forward::<f16>(case, x),
-        Dtype::Bf16 => forward::<bf16>(case, x),
+        _ => forward::<bf16>(case, x),
     }
 }
 

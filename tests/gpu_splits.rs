@@ -25,7 +25,7 @@ fn a_matrix_split_two_by_two() {
         assert_ne!(contexts[0].0.name, contexts[1].0.name);
     }
     for (rows, columns, row_cut, column_cut) in [(64, 96, 32, 48), (101, 77, 30, 13), (50, 8195, 1, 8194)] {
-        for generator in Generator::ALL {
+        for &generator in Generator::ALL {
             let mask = Dropout::new(0.3).unwrap().with_generator(generator).mask(Key::new(8)).at((1 << 35) - 3000);
             let x: Vec<f32> = (0..rows * columns).map(|i| i as f32 + 0.25).collect();
             let whole = reference::forward(&mask, &x).unwrap();

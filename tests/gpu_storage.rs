@@ -17,7 +17,7 @@ fn check_every_value<T: Element>(from_bits: impl Fn(u16) -> T, same: impl Fn(u32
         // The scale of 0.2 is 1.25, which makes ties; with other scales hardly a product is one.
         for p in [1e-6, 0.1, 0.2, 0.25, 0.5, 0.9] {
             for step in 0..8 {
-                let mask = Dropout::new(p).unwrap().mask(Key::new(1).step(step));
+                let mask = Dropout::new(p).unwrap().mask(Key::new(1).with_step(step));
                 let actual = bits(&subject.context.forward_blocking(&mask, &x).unwrap());
                 let expected = bits(&reference::forward(&mask, &x).unwrap());
                 assert_words_by(&actual, &expected, &same, || format!("{} {} p {p}", subject.name, T::DTYPE));

@@ -74,7 +74,7 @@ fn masks_of_the_keep_rule() {
 /// The reference evaluates eight elements at a time and the second part lazily: that must not change anything.
 #[test]
 fn groupwise_masks_equal_the_rule_element_by_element() {
-    for generator in Generator::ALL {
+    for &generator in Generator::ALL {
         for p in [0.1, 0.5, 0.999] {
             for start in [0, 3, (1 << 35) - 13] {
                 let mask = Dropout::new(p).unwrap().with_generator(generator).mask(wgpu_dropout::Key::new(3)).at(start);

@@ -38,7 +38,7 @@ const SHORT: u64 = 1 << 14;
 const UNIFORMS: u64 = 1 << 16;
 
 /// A key of everyday use.
-const KEY: Key = Key::new(42).layer(3).sample(1).step(1000);
+const KEY: Key = Key::new(42).with_layer(3).with_sample(1).with_step(1000);
 
 /// A rule with its main masks, one for each of [`PROBABILITIES`], which several tests look at.
 struct Subject {
@@ -187,7 +187,7 @@ fn far(subject: &Subject) -> Worst {
 fn keys(subject: &Subject) -> Worst {
     let seed = |seed| Key { seed, ..KEY };
     let near: Vec<Key> = (1..5)
-        .flat_map(|k| [KEY.step(1000 + k), KEY.layer(3 + k as u16), KEY.sample(1 + k as u16), seed(42 + u64::from(k))])
+        .flat_map(|k| [KEY.with_step(1000 + k), KEY.with_layer(3 + k as u16), KEY.with_sample(1 + k as u16), seed(42 + u64::from(k))])
         .chain([
             seed(KEY.stream).with_stream(KEY.seed),
             KEY.with_stream(!KEY.stream),

@@ -1,6 +1,6 @@
 // Copies whole workgroups of quads, or scales them: what dropout is measured against. An invocation moves QUADS quads of
 // four words; they are neighbours, or a workgroup apart so that neighbouring invocations access neighbouring quads.
-// Needs unit_quad.wgsl and an access fragment of the library.
+// benches/src/yardstick.rs puts the bindings before it.
 
 override WORKGROUP_SIZE: u32 = 64u;
 override QUADS: u32 = 8u;

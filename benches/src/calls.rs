@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde::Serialize;
-use wgpu_dropout::{Context, Dropout, Dtype, Generator, Key, Options, requirements, wgpu};
+use wgpu_dropout::{Context, Dropout, Dtype, Generator, Key, Options, Ranges, requirements, wgpu};
 
 use crate::Error;
 
@@ -36,7 +36,7 @@ pub fn measure_calls(adapter: &wgpu::Adapter) -> Result<Vec<CallCost>, Error> {
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| Error::Device { name: adapter.get_info().name, what: format!("refused: {error}") })?;
-        Ok::<_, Error>(Context::with_options(device, queue, Options { immediates, ..Options::default() })?)
+        Ok::<_, Error>(Context::with_options(device, queue, Options::default().with_immediates(immediates))?)
     };
     // A device of its own for each way: the bare dispatch is measured on both, in turn with the calls.
     let mut costs = vec![];
@@ -57,7 +57,7 @@ pub fn measure_calls(adapter: &wgpu::Adapter) -> Result<Vec<CallCost>, Error> {
         context.record_forward(&mut device.create_command_encoder(&Default::default()), &mask, &data, &data)?;
         let first = first.elapsed().as_secs_f64() * 1e6;
         context.warm_up(Generator::Threefry, Dtype::F32)?;
-        let bound = context.bind(&data, &data)?;
+        let bound = context.bind(Ranges::new(&data, &data))?;
         let bare = BareDispatch::new(device, &data);
 
         let mut samples: [Vec<f64>; 3] = Default::default();

@@ -116,6 +116,25 @@ impl Timer {
         Ok(begin.elapsed().as_secs_f64() * 1e3)
     }
 
+    /// Runs what was recorded, and returns the content of a buffer.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn read(&self, mut encoder: wgpu::CommandEncoder, buffer: &wgpu::Buffer) -> Result<Vec<u8>, Error> {
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: buffer.size(),
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+        self.queue.submit([encoder.finish()]);
+        staging.map_async(wgpu::MapMode::Read, .., |_| ());
+        self.wait()?;
+        let view = staging.get_mapped_range(..).map_err(|error| self.failed(error.to_string()))?;
+        Ok(view.to_vec())
+    }
+
     fn wait(&self) -> Result<(), Error> {
         self.device.poll(wgpu::PollType::wait_indefinitely()).map(drop).map_err(|error| self.failed(error.to_string()))
     }

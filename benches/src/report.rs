@@ -53,7 +53,7 @@ pub fn chart(report: &Report) -> Result<String, Error> {
         let label = match (row.op.as_str(), row.dtype, row.generator.as_str()) {
             ("copy", "f32", _) => "copy kernel (ceiling)".to_owned(),
             // As forward, or not of these bytes.
-            ("copy" | "scale in place" | "mask" | "backward", ..) => continue,
+            ("copy" | "scale in place" | "mask", ..) => continue,
             ("forward", "f32", generator) if row.p == Some(0.1) => format!("forward, {generator}"),
             ("forward", dtype, _) if row.p == Some(0.1) => format!("forward, {dtype}"),
             (op, "f32", "threefry") if row.p == Some(0.1) => op.to_owned(),

@@ -3,8 +3,8 @@
 use half::{bf16, f16};
 use serde::Serialize;
 use wgpu_dropout::{
-    Bound, BoundMask, BufferRange, Context, Dropout, Dtype, Element, Generator, Key, Mask, MaskFormat, Record, View,
-    reference, requirements,
+    Bound, BufferRange, Context, Dropout, Dtype, Element, Generator, Key, Mask, MaskFormat, Operation, Ranges, Record,
+    View, reference, requirements,
     wgpu::{self, util::DeviceExt},
 };
 
@@ -19,8 +19,10 @@ pub enum Op {
     ForwardUnaligned,
     /// Out of place, of rows of a wider matrix, whose pitch is odd.
     ForwardRows,
-    /// The same pass as forward, named apart because people look for it.
-    Backward,
+    /// Out of place, from an input that begins one element after a multiple of 16 bytes.
+    ForwardOffset,
+    /// Out of place, from a start far into the tensor, where groups of decisions have 64-bit numbers.
+    ForwardFar,
     /// In place.
     InPlace,
     /// Packed keep mask.
@@ -29,8 +31,15 @@ pub enum Op {
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 6] =
-        [Self::Forward, Self::ForwardUnaligned, Self::ForwardRows, Self::Backward, Self::InPlace, Self::Mask];
+    pub const ALL: [Self; 7] = [
+        Self::Forward,
+        Self::ForwardUnaligned,
+        Self::ForwardRows,
+        Self::ForwardOffset,
+        Self::ForwardFar,
+        Self::InPlace,
+        Self::Mask,
+    ];
 
     /// The name in reports.
     pub fn name(self) -> &'static str {
@@ -38,7 +47,8 @@ impl Op {
             Self::Forward => "forward",
             Self::ForwardUnaligned => "forward, start 5",
             Self::ForwardRows => "forward, rows of 1000 in 1031",
-            Self::Backward => "backward",
+            Self::ForwardOffset => "forward, input offset 1",
+            Self::ForwardFar => "forward, start 2^40",
             Self::InPlace => "in place",
             Self::Mask => "mask",
         }
@@ -70,13 +80,13 @@ impl Subject {
     /// Every operation, type, generator and p that is measured.
     pub fn all() -> Vec<Self> {
         let mut all = vec![];
-        for generator in Generator::ALL {
+        for &generator in Generator::ALL {
             for p in [0.1, 0.5] {
                 all.extend(Op::ALL.map(|op| Self { op, dtype: Dtype::F32, generator, p }));
             }
         }
         for dtype in [Dtype::F16, Dtype::Bf16] {
-            let ops = [Op::Forward, Op::InPlace];
+            let ops = [Op::Forward, Op::ForwardOffset, Op::InPlace];
             all.extend(ops.map(|op| Self { op, dtype, generator: Generator::default(), p: 0.1 }));
         }
         all
@@ -86,6 +96,7 @@ impl Subject {
         let view = match self.op {
             Op::ForwardUnaligned => View::contiguous(5),
             Op::ForwardRows => View::rows(0, 1000, 1031),
+            Op::ForwardFar => View::contiguous(1 << 40),
             _ => View::contiguous(0),
         };
         Dropout::new(self.p).expect("a probability").with_generator(self.generator).mask(Key::new(42)).at(view)
@@ -217,12 +228,13 @@ impl Bench {
     /// An input and an output buffer of `n` elements for each rotation.
     pub fn buffers(&self, dtype: Dtype, n: u64) -> Vec<[wgpu::Buffer; 2]> {
         fn bytes<T: Element>(n: u64) -> Vec<u8> {
-            bytemuck::cast_slice(&(0..n).map(|i| T::narrow((i % 1000) as f32 + 1.0)).collect::<Vec<_>>()).to_vec()
+            bytemuck::cast_slice(&(0..n).map(input::<T>).collect::<Vec<_>>()).to_vec()
         }
         let x = match dtype {
             Dtype::F32 => bytes::<f32>(n),
             Dtype::F16 => bytes::<f16>(n),
             Dtype::Bf16 => bytes::<bf16>(n),
+            _ => unreachable!("no other type is measured"),
         };
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let buffer = || {
@@ -239,11 +251,9 @@ const ROTATED_BYTES: u64 = 256 << 20;
 
 /// A dropout operation bound to a set of buffers.
 #[derive(Debug)]
-pub enum BoundSubject {
-    /// Forward, backward, in place.
-    Dropout(Bound),
-    /// Packed mask.
-    Mask(BoundMask),
+pub struct BoundSubject {
+    bound: Bound,
+    op: Op,
 }
 
 impl BoundSubject {
@@ -259,14 +269,18 @@ impl BoundSubject {
         n: u64,
     ) -> Result<Self, Error> {
         let range = |buffer| BufferRange::new(buffer, 0, n * dtype.size()).with_dtype(dtype);
-        Ok(match op {
-            Op::Mask => {
-                let words = BufferRange::new(output, 0, MaskFormat::Bits.size(n));
-                Self::Mask(context.bind_mask(words, n, MaskFormat::Bits)?)
+        let ranges = match op {
+            Op::Mask => Ranges::mask(BufferRange::new(output, 0, MaskFormat::Bits.size(n)), n, MaskFormat::Bits),
+            Op::InPlace => Ranges::new(range(output), range(output)),
+            // The last element is left out, so that the input can begin one later.
+            Op::ForwardOffset => {
+                let (size, offset) = ((n - 1) * dtype.size(), dtype.size());
+                let part = |buffer, offset| BufferRange::new(buffer, offset, size).with_dtype(dtype);
+                Ranges::new(part(input, offset), part(output, 0))
             }
-            Op::InPlace => Self::Dropout(context.bind(range(output), range(output))?),
-            _ => Self::Dropout(context.bind(range(input), range(output))?),
-        })
+            Op::Forward | Op::ForwardUnaligned | Op::ForwardRows | Op::ForwardFar => Ranges::new(range(input), range(output)),
+        };
+        Ok(Self { bound: context.bind(ranges)?, op })
     }
 
     /// Appends the operation.
@@ -274,10 +288,8 @@ impl BoundSubject {
     /// # Errors
     /// Those of the library.
     pub fn record(&self, recorder: &mut impl Record, mask: &Mask) -> Result<(), wgpu_dropout::Error> {
-        match self {
-            Self::Dropout(bound) => bound.record_forward(recorder, mask),
-            Self::Mask(bound) => bound.record_keep_mask(recorder, mask),
-        }
+        let operation = if self.op == Op::Mask { Operation::KeepMask(*mask) } else { Operation::Forward(*mask) };
+        self.bound.record(recorder, operation)
     }
 }
 
@@ -295,7 +307,7 @@ pub fn measure(bench: &Bench, sizes: &Sizes, mut progress: impl FnMut(u64, usize
     let mut results = vec![];
     let mut copy = None;
     for &n in &sizes.elements {
-        let sets = Dtype::ALL.map(|dtype| bench.buffers(dtype, n));
+        let sets: Vec<_> = Dtype::ALL.iter().map(|&dtype| bench.buffers(dtype, n)).collect();
         let sets = |dtype: Dtype| &sets[dtype as usize];
         // Small operations are timed several at a time, each on the next buffers.
         let repeats = ((1 << 18) / n).clamp(1, 256) as usize;
@@ -410,27 +422,40 @@ impl Timing<'_> {
     }
 }
 
-/// Whatever is wrong is not worth timing.
+/// Whatever is wrong is not worth timing. What is checked is what is timed: the same ranges, in place or with an offset.
 fn check(bench: &Bench, subject: &Subject) -> Result<(), Error> {
     const N: u64 = 10_007;
-    fn forward<T: Element>(context: &Context, mask: &Mask) -> Result<[Vec<u8>; 2], wgpu_dropout::Error> {
-        let x: Vec<T> = (0..N).map(|i| T::narrow(i as f32 + 1.0)).collect();
-        let both = [context.forward_blocking(mask, &x)?, reference::forward(mask, &x)?];
-        Ok(both.map(|y| bytemuck::cast_slice(&y).to_vec()))
-    }
+    let &Subject { op, dtype, generator, p } = subject;
     let (context, mask) = (&bench.context, subject.mask());
-    let [actual, expected] = match (subject.op, subject.dtype) {
-        (Op::Mask, _) => [context.keep_mask_blocking(&mask, N)?, reference::keep_mask(&mask, N)?]
-            .map(|words| bytemuck::cast_slice(&words).to_vec()),
-        (_, Dtype::F32) => forward::<f32>(context, &mask)?,
-        (_, Dtype::F16) => forward::<f16>(context, &mask)?,
-        (_, Dtype::Bf16) => forward::<bf16>(context, &mask)?,
+    let buffers = &bench.buffers(dtype, N.next_multiple_of(2))[0];
+    let bound = BoundSubject::new(context, op, dtype, buffers, N)?;
+    let mut encoder = context.device().create_command_encoder(&Default::default());
+    bound.record(&mut encoder, &mask)?;
+    let actual = bench.timer.read(encoder, &buffers[1])?;
+    let offset = if op == Op::ForwardOffset { 1 } else { 0 };
+    let expected = match dtype {
+        _ if op == Op::Mask => bytemuck::cast_slice(&reference::keep_mask(&mask, N)?).to_vec(),
+        Dtype::F32 => expected::<f32>(&mask, offset..N)?,
+        Dtype::F16 => expected::<f16>(&mask, offset..N)?,
+        Dtype::Bf16 => expected::<bf16>(&mask, offset..N)?,
+        _ => unreachable!("no other type is measured"),
     };
-    match actual.iter().zip(&expected).position(|(a, b)| a != b) {
+    match expected.iter().zip(&actual).position(|(a, b)| a != b) {
         None => Ok(()),
         Some(i) => Err(Error::Wrong {
-            what: format!("{} of {} with {} at p = {}", subject.op.name(), subject.dtype, subject.generator, subject.p),
+            what: format!("{} of {dtype} with {generator} at p = {p}", op.name()),
             detail: format!("byte {i}: expected {:02x}, actual {:02x}", expected[i], actual[i]),
         }),
     }
+}
+
+/// What the reference makes of some of the buffers' elements.
+fn expected<T: Element>(mask: &Mask, elements: std::ops::Range<u64>) -> Result<Vec<u8>, wgpu_dropout::Error> {
+    let x: Vec<T> = elements.map(input).collect();
+    Ok(bytemuck::cast_slice(&reference::forward(mask, &x)?).to_vec())
+}
+
+/// Element i of a buffer.
+fn input<T: Element>(i: u64) -> T {
+    T::narrow((i % 1000) as f32 + 1.0)
 }

@@ -41,11 +41,10 @@ impl Yardstick {
 
     fn new(device: &wgpu::Device, kind: YardstickKind, workgroup_size: u32, quads: u32, interleaved: bool) -> Self {
         let (what, scale, access) = match kind {
-            YardstickKind::Copy => ("copy", false, include_str!("../../shaders/access_separate.wgsl")),
-            YardstickKind::ScaleInPlace => ("scale", true, include_str!("../../shaders/access_shared.wgsl")),
+            YardstickKind::Copy => ("copy", false, SEPARATE),
+            YardstickKind::ScaleInPlace => ("scale", true, IN_PLACE),
         };
-        let unit = include_str!("../../shaders/unit_quad.wgsl");
-        let source = [unit, access, include_str!("../shaders/yardstick.wgsl")].join("\n");
+        let source = [access, include_str!("../shaders/yardstick.wgsl")].join("\n");
         let layout = if interleaved { "interleaved" } else { "neighbouring" };
         let name = format!("{what} {} elements, {layout}, workgroup {workgroup_size}", quads * 4);
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -105,6 +104,17 @@ impl Yardstick {
         u64::from(self.workgroup_size) * u64::from(self.quads) * 4
     }
 }
+
+/// The bindings of yardstick.wgsl: of its own, so that they owe nothing to the library's kernels.
+const SEPARATE: &str = "
+    @group(0) @binding(0) var<storage, read> input: array<vec4<u32>>;
+    @group(0) @binding(1) var<storage, read_write> output: array<vec4<u32>>;
+    fn load(i: u32) -> vec4<u32> { return input[i]; }
+    fn store(i: u32, x: vec4<u32>) { output[i] = x; }";
+const IN_PLACE: &str = "
+    @group(0) @binding(0) var<storage, read_write> data: array<vec4<u32>>;
+    fn load(i: u32) -> vec4<u32> { return data[i]; }
+    fn store(i: u32, x: vec4<u32>) { data[i] = x; }";
 
 /// Workgroups of a dispatch row: a power of two below every device's limit.
 const ROW: u64 = 1 << 15;

@@ -43,7 +43,7 @@ pub struct Args {
 }
 
 fn dtype(name: &str) -> Result<Dtype, String> {
-    let found = Dtype::ALL.into_iter().find(|dtype| dtype.name() == name);
+    let found = Dtype::ALL.iter().copied().find(|dtype| dtype.name() == name);
     found.ok_or_else(|| "it must be f32, f16 or bf16".to_owned())
 }
 
@@ -62,6 +62,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
         Dtype::F32 => apply::<f32>(args, &mask, input),
         Dtype::F16 => apply::<f16>(args, &mask, input),
         Dtype::Bf16 => apply::<bf16>(args, &mask, input),
+        other => unreachable!("no array is read as {other}"),
     }
 }
 
@@ -174,6 +175,7 @@ fn dtype_problem(descr: &str, wanted: Option<Dtype>) -> String {
                 Dtype::F32 => "'<f4'",
                 Dtype::F16 => "'<f2'",
                 Dtype::Bf16 => "'<u2', the bits of bf16 numbers",
+                _ => "another",
             };
             format!("its dtype is {found}, and --dtype {dtype} needs {numpy}: give another --dtype, or none")
         }

@@ -23,7 +23,7 @@ fn equals_the_reference_and_keeps_the_shape() {
     for (shape, length) in SHAPES {
         let x = numbers(length);
         let input = files.write("in.npy", &f32_npy(shape, &x));
-        for generator in Generator::ALL {
+        for &generator in Generator::ALL {
             let mask = mask(0.1, 42, 0x7_0000_0000, 5, generator);
             let expected = bits(&reference::forward(&mask, &x).unwrap());
             for processor in [&[][..], &["--cpu"]] {

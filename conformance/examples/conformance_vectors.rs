@@ -1,4 +1,4 @@
-//! Prints tests/vectors/conformance_v1.json, one entry a line: `scripts/conformance.sh` puts it there.
+//! Prints conformance/vectors/conformance_v1.json, one entry a line: `scripts/conformance.sh` puts it there.
 //!
 //! The answers come from the CPU reference. Those that are also in the older files, which an implementation that shares
 //! no code with this one has made, are checked against them here.
@@ -43,7 +43,7 @@ fn named(generator: Generator, key: Key) -> NamedKey {
 fn block(generator: Generator, counter: [u32; 4], key: [u32; 4]) -> Block {
     let (key, block) = match generator {
         Generator::Threefry => (&key[..], reference::threefry4x32_20(counter, key)),
-        Generator::Philox => (&key[..2], reference::philox4x32_10(counter, [key[0], key[1]])),
+        _ => (&key[..2], reference::philox4x32_10(counter, [key[0], key[1]])),
     };
     let words = |words: &[u32]| Words::new(8, words.iter().copied());
     Block { generator, counter: words(&counter), key: words(key), block: words(&block) }
@@ -72,7 +72,7 @@ fn blocks() -> Vec<Block> {
         blocks.push(block(Generator::Philox, [0, part << 31, 7, 0], [42, 0, 0, 0]));
     }
     let edges = [0, 1, 0xffff, 0x1_0000, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];
-    for generator in Generator::ALL {
+    for &generator in Generator::ALL {
         for (i, edge) in edges.into_iter().enumerate() {
             let other = edges[(i * 3 + 1) % edges.len()];
             blocks.push(block(generator, [edge, other, other, edge], [other, edge, edge, other]));
@@ -110,7 +110,7 @@ fn uniforms() -> Vec<Uniform> {
         assert_eq!(uniform.uniform.words, [answer.uniform]);
         uniforms.push(uniform);
     }
-    for generator in Generator::ALL {
+    for &generator in Generator::ALL {
         for index in (0..8).chain([1 << 32, (1 << 35) - 1, 1 << 35, 1 << 40, (generator.index_end() - 1) as u64]) {
             uniforms.push(uniform(generator, KEY, index));
         }
@@ -131,7 +131,7 @@ fn masks() -> Vec<MaskAnswer> {
         assert_eq!((mask.packed.kept, &mask.packed.crc32.words[..]), (answer.kept, &[answer.crc32][..]));
         masks.push(mask);
     }
-    for generator in Generator::ALL {
+    for &generator in Generator::ALL {
         let end = generator.index_end();
         // Around the carries of the group and of the index, and the last.
         for start in [0, 5, (1 << 32) - 3, (1 << 32) + 1, (1 << 35) - 8, (1 << 35) - 1, (1 << 40) + 3] {
@@ -162,7 +162,7 @@ fn masks() -> Vec<MaskAnswer> {
 
 fn views() -> Vec<ViewAnswer> {
     let mut views = vec![];
-    for generator in Generator::ALL {
+    for &generator in Generator::ALL {
         let end = generator.index_end();
         for (start, row_length, row_pitch, skip, length) in [
             (5, 5, 10, 0, 100),
@@ -182,6 +182,12 @@ fn views() -> Vec<ViewAnswer> {
             (9, 5, 0xffff_ffff, 0, 60),
             // Far into the view.
             (1, 3, 10, 1 << 33, 100),
+            // Rows longer than 32 bits reach, and their ends.
+            (0, (1 << 32) + 4, 1 << 33, (1 << 32) - 60, 300),
+            (0, 1 << 32, 1 << 33, (1 << 32) - 16, 70),
+            (3, (1 << 31) + 1, (1 << 31) + 9, (1 << 31) - 100, 300),
+            (1, (1 << 40) + 1, (1 << 41) + 3, (3 << 40) - 20, 300),
+            (0, u64::MAX - 5, u64::MAX - 2, (1 << 59) - 70, 70),
             // To the last index.
             ((end - 9 * 100 - 7) as u64, 7, 100, 0, 70),
         ] {
@@ -199,7 +205,7 @@ fn values() -> Vec<Values> {
     let mut values = vec![];
     // The scales of 0.2 and 1/3 are 1.25 and 1.5: only with such are there ties when a product is rounded to 16 bits.
     for (n, p) in [0.0, 1e-6, 0.1, 0.2, 1.0 / 3.0, 0.5, 0.9, 1.0].into_iter().enumerate() {
-        let generator = Generator::ALL[n % 2];
+        let generator = Generator::ALL[n % Generator::ALL.len()];
         values.push(values_of(generator, p, &f32_inputs().map(f32::from_bits), |y| y.to_bits()));
         values.push(values_of(generator, p, &f16_inputs().map(f16::from_bits), |y| y.to_bits().into()));
         values.push(values_of(generator, p, &bf16_inputs().map(bf16::from_bits), |y| y.to_bits().into()));

@@ -33,7 +33,7 @@ const MANY: u64 = (1 << 18) + 17;
 impl Cases {
     pub fn new() -> Result<Self, Error> {
         let (mut lengths, mut starts, mut probabilities, mut rows) = (vec![], vec![], vec![], vec![]);
-        for generator in Generator::ALL {
+        for &generator in Generator::ALL {
             let case = |p, view, length| Case::new(p, generator, view, length);
             let around = [WORKGROUP, 2 * WORKGROUP, 3 * WORKGROUP].into_iter().flat_map(|n| n - 1..=n + 1);
             for length in (0..=70).chain(around).chain([4 * WORKGROUP + 3]) {
@@ -73,6 +73,12 @@ impl Cases {
                 (View::rows(9, 5, 0xffff_ffff), 60),
                 (View::rows(1, 3, 10).skip(1 << 33), 100),
                 (View::rows((generator.index_end() - 907) as u64, 7, 100), 70),
+                // Rows longer than 32 bits reach, and their ends.
+                (View::rows(0, (1 << 32) + 4, 1 << 33).skip((1 << 32) - 60), 2100),
+                (View::rows(0, 1 << 32, 1 << 33).skip((1 << 32) - 16), 70),
+                (View::rows(3, (1 << 31) + 1, (1 << 31) + 9).skip((1 << 31) - 1000), 2100),
+                (View::rows(1, (1 << 40) + 1, (1 << 41) + 3).skip((3 << 40) - 20), 2100),
+                (View::rows(0, u64::MAX - 5, u64::MAX - 2).skip((1 << 59) - 70), 70),
             ] {
                 rows.push(case(0.3, view, length)?);
             }
@@ -112,7 +118,7 @@ impl Case {
                         mixed & 0x807f_ffff | exponent << 23
                     }),
                     // Every pattern of 16 bits is checked elsewhere; these come from all over.
-                    Dtype::F16 | Dtype::Bf16 => special.unwrap_or(mixed) >> 16,
+                    _ => special.unwrap_or(mixed) >> 16,
                 }
             })
             .collect()

@@ -4,6 +4,9 @@ use bytemuck::pod_collect_to_vec;
 use half::{bf16, f16};
 use wgpu_dropout::{Context, Dtype, Element, Error, Mask, reference};
 
+/// A new type gets its checks before it gets here.
+const NO_OTHER: &str = "a type without checks";
+
 /// The elements as they lie in memory.
 pub fn bytes(dtype: Dtype, bits: &[u32]) -> Vec<u8> {
     let size = dtype.size() as usize;
@@ -13,7 +16,8 @@ pub fn bytes(dtype: Dtype, bits: &[u32]) -> Vec<u8> {
 pub fn bits(dtype: Dtype, bytes: &[u8]) -> Vec<u32> {
     match dtype {
         Dtype::F32 => pod_collect_to_vec(bytes),
-        Dtype::F16 | Dtype::Bf16 => pod_collect_to_vec::<u8, u16>(bytes).into_iter().map(u32::from).collect(),
+        // 16 bits.
+        _ => pod_collect_to_vec::<u8, u16>(bytes).into_iter().map(u32::from).collect(),
     }
 }
 
@@ -30,6 +34,7 @@ pub fn expected(mask: &Mask, dtype: Dtype, x: &[u32]) -> Result<Vec<u32>, Error>
         Dtype::F32 => forward::<f32>(mask, x),
         Dtype::F16 => forward::<f16>(mask, x),
         Dtype::Bf16 => forward::<bf16>(mask, x),
+        _ => unreachable!("{NO_OTHER}"),
     }
 }
 
@@ -42,6 +47,7 @@ pub async fn forward(context: &Context, mask: &Mask, dtype: Dtype, x: &[u32]) ->
         Dtype::F32 => forward::<f32>(context, mask, x).await,
         Dtype::F16 => forward::<f16>(context, mask, x).await,
         Dtype::Bf16 => forward::<bf16>(context, mask, x).await,
+        _ => unreachable!("{NO_OTHER}"),
     }
 }
 
@@ -50,6 +56,7 @@ pub fn value(dtype: Dtype, bits: u32) -> f32 {
         Dtype::F32 => f32::from_bits(bits),
         Dtype::F16 => f16::from_bits(bits as u16).to_f32(),
         Dtype::Bf16 => bf16::from_bits(bits as u16).to_f32(),
+        _ => unreachable!("{NO_OTHER}"),
     }
 }
 
@@ -64,6 +71,7 @@ pub fn is_right(dtype: Dtype, copy: bool, keep: bool, x: u32, expected: u32, act
         Dtype::F32 => (0x8000_0000, 0x7f80_0000, 0x0080_0000),
         Dtype::F16 => (0x8000, 0x7c00, 0x0400),
         Dtype::Bf16 => (0x8000, 0x7f80, 0x0080),
+        _ => unreachable!("{NO_OTHER}"),
     };
     let is_nan = |bits: u32| bits & !sign > infinity;
     let is_subnormal = |bits: u32| bits & !sign != 0 && bits & !sign < smallest_normal;

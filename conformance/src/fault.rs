@@ -17,8 +17,8 @@ pub enum Fault {
     Tail,
     /// A key in a buffer: the words of its stream are exchanged.
     Key,
-    /// A given mask: its bits are not shifted to where the range begins inside a word.
-    Given,
+    /// A packed mask of the caller: its bits are not shifted to where the range begins inside a word.
+    Packed,
     /// The high word of the row pitch is left out.
     Rows,
     /// The second row of workgroups does the work of the first again.
@@ -31,10 +31,24 @@ pub enum Fault {
     Bf16,
     /// What shares a word with the ends of a range is overwritten.
     Edge,
+    /// Kernels for GPUs: the comparison keeps one half of a uniform more.
+    Cutoff,
+    /// Kernels for GPUs: the second part of the random bits is left out.
+    Settle,
+    /// Kernels for GPUs, from a start inside of a group: the neighbour's decisions are left out.
+    Neighbour,
+    /// Kernels for GPUs: the bits that invocations lend each other are taken from another place.
+    Interleaved,
+    /// The input is read from the start of its binding.
+    InputOffset,
+    /// The output is written to the start of its binding.
+    OutputOffset,
+    /// Rows: the first element is taken for the first of its row.
+    Column,
 }
 
 impl Fault {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: &'static [Self] = &[
         Self::Rotation,
         Self::Carry,
         Self::Start,
@@ -42,13 +56,20 @@ impl Fault {
         Self::Ties,
         Self::Tail,
         Self::Key,
-        Self::Given,
+        Self::Packed,
         Self::Rows,
         Self::Dispatch,
         Self::Leak,
         Self::F16,
         Self::Bf16,
         Self::Edge,
+        Self::Cutoff,
+        Self::Settle,
+        Self::Neighbour,
+        Self::Interleaved,
+        Self::InputOffset,
+        Self::OutputOffset,
+        Self::Column,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -60,17 +81,24 @@ impl Fault {
             Self::Ties => "ties",
             Self::Tail => "tail",
             Self::Key => "key",
-            Self::Given => "given",
+            Self::Packed => "packed",
             Self::Rows => "rows",
             Self::Dispatch => "dispatch",
             Self::Leak => "leak",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
             Self::Edge => "edge",
+            Self::Cutoff => "cutoff",
+            Self::Settle => "settle",
+            Self::Neighbour => "neighbour",
+            Self::Interleaved => "interleaved",
+            Self::InputOffset => "input-offset",
+            Self::OutputOffset => "output-offset",
+            Self::Column => "column",
         }
     }
 
-    /// The text of a shader, and what takes its place.
+    /// The text of a kernel, and what takes its place.
     pub(crate) const fn replace(self) -> (&'static str, &'static str) {
         match self {
             Self::Rotation => ("vec4<u32>(6u, 20u, 17u, 11u)", "vec4<u32>(6u, 20u, 17u, 12u)"),
@@ -78,13 +106,16 @@ impl Fault {
             Self::Start => ("select(0u, 1u, low < b)", "0u"),
             Self::Threshold => ("let limit = rule.threshold - 1u;", "let limit = rule.threshold;"),
             Self::Ties => ("ties = select(0u, ties, ties_matter);", "ties = 0u;"),
-            Self::Tail => ("decide(position) & used", "decide(position)"),
+            Self::Tail => ("decide_bits(position) & used", "decide_bits(position)"),
             Self::Key => (
-                "vec2<u32>(key_words[first + 2u], key_words[first + 3u])",
-                "vec2<u32>(key_words[first + 3u], key_words[first + 2u])",
+                "vec2<u32>(key_word(first + 2u), key_word(first + 3u))",
+                "vec2<u32>(key_word(first + 3u), key_word(first + 2u))",
             ),
-            Self::Given => ("keep <<= shift;", ""),
-            Self::Rows => ("multiply_64(call.row_pitch, row)", "multiply_64(vec2<u32>(call.row_pitch.x, 0u), row)"),
+            Self::Packed => ("packed_bits(first) << lead()", "packed_bits(first)"),
+            Self::Rows => (
+                "multiply_64(parameters.rows.row_pitch, row)",
+                "multiply_64(vec2<u32>(parameters.rows.row_pitch.x, 0u), row)",
+            ),
             Self::Dispatch => ("workgroup.y * workgroups.x + workgroup.x", "workgroup.x"),
             Self::Leak => (
                 "select(vec4<u32>(0u), bitcast<vec4<u32>>(operate(bitcast<vec4<f32>>(words))), kept)",
@@ -93,6 +124,13 @@ impl Fault {
             Self::F16 => ("vec4<i32>(0xfff - (112 << 23u)) + even", "vec4<i32>(0x1000 - (112 << 23u))"),
             Self::Bf16 => ("bits + (vec4<u32>(0x7fffu) + even)", "bits"),
             Self::Edge => ("if covered != 0xffffffffu {", "if false {"),
+            Self::Cutoff => ("max(rule.threshold >> 16u, 1u)", "(rule.threshold >> 16u) + 1u"),
+            Self::Settle => ("return settle_ties(rule, group, block);", "return block;"),
+            Self::Neighbour => ("blocks[min(invocation + 1u, WORKGROUP_SIZE - 1u)]", "blocks[invocation]"),
+            Self::Interleaved => ("bit = share.first % RUN;", "bit = 0u;"),
+            Self::InputOffset => ("parameters.elements.input_offset", "0u"),
+            Self::OutputOffset => ("parameters.elements.output_offset", "0u"),
+            Self::Column => ("parameters.rows.column + position", "position"),
         }
     }
 }
@@ -101,6 +139,6 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|fault| fault.name() == name).ok_or_else(|| format!("unknown fault '{name}'"))
+        Self::ALL.iter().copied().find(|fault| fault.name() == name).ok_or_else(|| format!("unknown fault '{name}'"))
     }
 }

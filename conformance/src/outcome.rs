@@ -9,6 +9,9 @@ pub struct Outcome {
     pub first: Vec<String>,
     /// Why the check could not go on.
     pub error: Option<String>,
+    /// What a passed check leaves open on this device.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 const SHOWN: usize = 4;
@@ -27,6 +30,13 @@ impl Outcome {
             None if self.passed() => None,
             None if *compared == 0 => Some("nothing was compared".to_owned()),
             None => Some(format!("{mismatches} of {compared} comparisons differ")),
+        }
+    }
+
+    /// Says what is left open, unless this holds.
+    pub(crate) fn note_unless(&mut self, holds: bool, note: &str) {
+        if !holds {
+            self.note = Some(note.to_owned());
         }
     }
 

@@ -1,7 +1,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_channel::oneshot;
-use wgpu_dropout::{BufferRange, Context, Dtype, Error, Key, Mask, MaskFormat, Options, requirements, wgpu};
+use wgpu_dropout::{
+    BufferRange, Context, Dtype, Error, Key, Mask, MaskFormat, Options, kernels::Schedule, requirements, wgpu,
+};
 
 use crate::Fault;
 
@@ -9,6 +11,8 @@ use crate::Fault;
 pub struct Subject {
     context: Context,
     tiny: Context,
+    /// The ordinary device with the kernels that other devices use.
+    others: Vec<(Schedule, Context)>,
     reported: Reported,
 }
 
@@ -41,21 +45,42 @@ impl Subject {
     /// # Errors
     /// As [`open`](Self::open), and [`Error::Unsupported`] when the mistake has no place in the shaders any more.
     pub async fn open_with(adapter: &wgpu::Adapter, fault: Option<Fault>) -> Result<Self, Error> {
-        let options = Options { replace: fault.map(Fault::replace), ..Options::default() };
+        let options = Options::default();
         let reported = Reported::default();
-        let context = open(adapter, &reported, options, |_| {}).await?;
+        let mut planted = Planted { fault, done: false };
+        let (device, queue) = open(adapter, &reported, |_| {}).await?;
+        let context = planted.context(&device, &queue, options)?;
         // Browsers give no device less than WebGPU's default limits: there this is an ordinary device.
-        let small = Options { workgroup_size: 8, immediates: false, ..options };
+        let small = options.with_workgroup_size(8).with_immediates(false);
         // And an adapter gives one device only.
         #[cfg(target_arch = "wasm32")]
-        let tiny = Context::with_options(context.device().clone(), context.queue().clone(), small)?;
+        let (tiny_device, tiny_queue) = (device.clone(), queue.clone());
         #[cfg(not(target_arch = "wasm32"))]
-        let tiny = open(adapter, &reported, small, |limits| {
+        let (tiny_device, tiny_queue) = open(adapter, &reported, |limits| {
             limits.max_storage_buffer_binding_size = 4096;
             limits.max_compute_workgroups_per_dimension = 2;
         })
         .await?;
-        Ok(Self { context, tiny, reported })
+        let tiny = planted.context(&tiny_device, &tiny_queue, small)?;
+        let mut others = vec![];
+        for &schedule in Schedule::ALL.iter().filter(|&&schedule| schedule != context.target().schedule) {
+            others.push((schedule, planted.context(&device, &queue, options.with_schedule(schedule))?));
+        }
+        if let (Some(fault), false) = (fault, planted.done) {
+            let reason = format!("no kernel has the text of the fault '{}'", fault.name());
+            return Err(Error::Unsupported { device: adapter.get_info().name, reason, source: None });
+        }
+        Ok(Self { context, tiny, others, reported })
+    }
+
+    /// Contexts with the kernels that other devices use: on a processor those for GPUs.
+    pub(crate) fn others(&self) -> &[(Schedule, Context)] {
+        &self.others
+    }
+
+    /// Whether the tiny device really is one, so that calls are split.
+    pub(crate) fn splits(&self) -> bool {
+        self.tiny.device().limits().max_storage_buffer_binding_size < 1 << 16
     }
 
     /// The ordinary device.
@@ -64,7 +89,7 @@ impl Subject {
     }
 
     /// A device that can bind 4096 bytes and run 2 × 2 workgroups of 8 invocations at once, so that a few thousand
-    /// elements take several pieces, and each of them several dispatches.
+    /// elements take several chunks, and each of them several dispatches.
     pub(crate) fn tiny(&self) -> &Context {
         &self.tiny
     }
@@ -166,7 +191,11 @@ impl Subject {
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
         queue.submit([encoder.finish()]);
-        let failed = |error: String| Error::Device { what: "read-back", message: self.reported().unwrap_or(error) };
+        let failed = |error: String| Error::Device {
+            what: "read-back",
+            message: self.reported().unwrap_or(error),
+            source: None,
+        };
         let (sender, receiver) = oneshot::channel();
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
             // Nobody listens when the wait below has failed.
@@ -180,13 +209,34 @@ impl Subject {
     }
 }
 
+/// A mistake to make wherever a context's kernels have its text.
+struct Planted {
+    fault: Option<Fault>,
+    done: bool,
+}
+
+impl Planted {
+    fn context(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, options: Options) -> Result<Context, Error> {
+        if let Some(fault) = self.fault {
+            let (text, other) = fault.replace();
+            let context =
+                Context::with_options(device.clone(), queue.clone(), options.with_replaced_text(text, other));
+            // Not an error yet: other kernels may have it.
+            if let Ok(context) = context {
+                self.done = true;
+                return Ok(context);
+            }
+        }
+        Context::with_options(device.clone(), queue.clone(), options)
+    }
+}
+
 async fn open(
     adapter: &wgpu::Adapter,
     reported: &Reported,
-    options: Options,
     change: impl FnOnce(&mut wgpu::Limits),
-) -> Result<Context, Error> {
-    let unsupported = |reason| Error::Unsupported { device: adapter.get_info().name, reason };
+) -> Result<(wgpu::Device, wgpu::Queue), Error> {
+    let unsupported = |reason| Error::Unsupported { device: adapter.get_info().name, reason, source: None };
     if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
         return Err(unsupported("it has no compute shaders".to_owned()));
     }
@@ -200,7 +250,7 @@ async fn open(
     };
     let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| unsupported(error.to_string()))?;
     reported.listen(&device);
-    Context::with_options(device, queue, options)
+    Ok((device, queue))
 }
 
 /// What an output holds before a run, and what must remain around its range: a guard behind `size` bytes. No byte is

@@ -1,4 +1,4 @@
-//! The published known answers as this project reads and writes them: tests/vectors/conformance_v1.json, whose format
+//! The published known answers as this project reads and writes them: conformance/vectors/conformance_v1.json, whose format
 //! is described in docs/keep-rule.md.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -127,7 +127,7 @@ const SHORT: u64 = 1024;
 
 impl Vectors {
     pub fn read() -> Self {
-        serde_json::from_str(include_str!("../../tests/vectors/conformance_v1.json")).expect("a test reads this file")
+        serde_json::from_str(include_str!("../vectors/conformance_v1.json")).expect("a test reads this file")
     }
 }
 
@@ -239,7 +239,7 @@ mod dtype {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dtype, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let dtype = Dtype::ALL.into_iter().find(|dtype| dtype.name() == name);
+        let dtype = Dtype::ALL.iter().copied().find(|dtype| dtype.name() == name);
         dtype.ok_or_else(|| serde::de::Error::custom(format!("unknown dtype '{name}'")))
     }
 }

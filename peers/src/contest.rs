@@ -110,7 +110,7 @@ pub fn run(devices: &Devices, plan: &Plan) -> Result<PeersReport, Error> {
         let mut copies = vec![];
         for round in 0..plan.rounds + WARM_UP {
             eprint!("\rn = {n}, {calls} calls a sample: round {} of {}  ", round + 1, plan.rounds + WARM_UP);
-            let copied = yardstick.sample(bench, calls)?;
+            let copied = yardstick.with_sample(bench, calls)?;
             let count = contestants.len();
             for turn in 0..count {
                 // Another order each round, so that nobody always follows the same neighbour.
@@ -253,7 +253,7 @@ impl CopyYardstick {
             let candidate = Self { kernel, binds, n };
             let mut samples = vec![];
             for _ in 0..4 {
-                samples.push(candidate.sample(bench, calls)?);
+                samples.push(candidate.with_sample(bench, calls)?);
             }
             let time = quartiles(&mut samples[1..].to_vec())[1];
             if best.as_ref().is_none_or(|(least, _)| time < *least) {

@@ -98,7 +98,7 @@ impl Subject for Ours {
 
     fn call(&mut self) -> Result<(), Error> {
         self.step += 1;
-        let mask = self.dropout.mask(Key::new(42).step(self.step));
+        let mask = self.dropout.mask(Key::new(42).with_step(self.step));
         let set = self.set(self.step);
         self.context.submit_forward(&mask, &set.x, &set.y)?;
         if let Some([dy, dx]) = &set.gradients {

@@ -1,12 +1,17 @@
 use std::sync::{Arc, OnceLock};
 
 use super::{
-    call::{CALL_BYTES, Slots},
-    device_errors::scoped,
-    pipelines::{Access, Decision, Extent, Kernel, KeySource, Layout, Operation, Pipelines},
+    error_scope::Reports,
+    options::Options,
+    parameters::{MAX_BYTES, Slots},
+    pipelines::Pipelines,
     requirements::requirements,
+    transfer::Waiter,
 };
-use crate::{Dtype, Error, Generator};
+use crate::{
+    Dropout, Dtype, Error, Generator, Key, MaskFormat, Operation,
+    kernels::{F16Conversion, KeyPlace, Operand, Operands, Plan, Style, Target},
+};
 
 /// A device with the library's pipelines. Costly to make, cheap to clone and to use from several threads.
 #[derive(Clone, Debug)]
@@ -22,42 +27,20 @@ pub(super) struct Inner {
     /// None where parameters travel as immediates.
     pub(super) slots: Option<Slots>,
     pub(super) limits: wgpu::Limits,
-    pub(super) layout: Layout,
+    /// What kernels are made for, with 16-bit floats converted by integers.
+    pub(super) target: Target,
+    /// How 16-bit floats are converted, once that is known.
+    pub(super) f16: OnceLock<F16Conversion>,
+    pub(super) waiter: Waiter,
     /// Set when the device is lost. Only a device of the library's own is watched: there is one callback, and on a
     /// caller's device it is the caller's.
     lost: Option<Arc<OnceLock<String>>>,
 }
 
-/// Choices that change the speed and never a result. The defaults are good.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Invocations of a workgroup, 1 to 256.
-    pub workgroup_size: u32,
-    /// Whether to pass parameters as immediates where the device has them.
-    pub immediates: bool,
-    /// How a workgroup's elements are shared out; by default what suits the adapter.
-    pub layout: Option<Layout>,
-    /// For tests that must see a wrong kernel caught: replaces a text in the source of every shader.
-    #[doc(hidden)]
-    pub replace: Option<(&'static str, &'static str)>,
-}
-
-/// What SwiftShader and WebGPU's default limits allow.
-pub(crate) const LARGEST_WORKGROUP: u32 = 256;
-
-/// Room for several runs beside the alignment of a binding.
-const LEAST_BINDING: u64 = 4096;
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { workgroup_size: 64, immediates: true, layout: None, replace: None }
-    }
-}
-
 impl Context {
     /// Opens a device on the adapter that wgpu thinks best.
     ///
-    /// The environment variables of wgpu are heeded: `WGPU_BACKEND=vulkan`, for example.
+    /// The environment variables of wgpu are honoured: `WGPU_BACKEND=vulkan`, for example.
     ///
     /// # Errors
     /// [`Error::NoAdapter`] when there is none, and those of [`from_adapter`](Self::from_adapter).
@@ -70,7 +53,7 @@ impl Context {
         let adapter = instance
             .request_adapter(&wanted)
             .await
-            .map_err(|error| Error::NoAdapter { remedy: ADAPTER_REMEDY, reason: error.to_string() })?;
+            .map_err(Error::no_adapter)?;
         Self::from_adapter(&adapter).await
     }
 
@@ -88,9 +71,9 @@ impl Context {
     /// # Errors
     /// [`Error::Unsupported`] when the adapter has no compute shaders or refuses the device.
     pub async fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self, Error> {
-        let unsupported = |reason| Error::Unsupported { device: adapter.get_info().name, reason };
+        let name = adapter.get_info().name;
         if !adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
-            return Err(unsupported("it has no compute shaders; choose another adapter".into()));
+            return Err(Error::unsupported(&name, "it has no compute shaders; choose another adapter".into()));
         }
         let wanted = requirements(adapter);
         let (device, queue) = adapter
@@ -101,7 +84,7 @@ impl Context {
                 ..Default::default()
             })
             .await
-            .map_err(|error| unsupported(error.to_string()))?;
+            .map_err(|error| Error::refused(&name, error))?;
         let lost = Arc::new(OnceLock::new());
         let told = lost.clone();
         device.set_device_lost_callback(move |reason, message| {
@@ -137,63 +120,86 @@ impl Context {
         options: Options,
         lost: Option<Arc<OnceLock<String>>>,
     ) -> Result<Self, Error> {
-        let limits = device.limits();
-        let unsupported = |reason| Err(Error::Unsupported { device: device.adapter_info().name, reason });
+        let (limits, info) = (device.limits(), device.adapter_info());
+        let unsupported = |reason| Err(Error::unsupported(&info.name, reason));
         let most = limits
             .max_compute_invocations_per_workgroup
             .min(limits.max_compute_workgroup_size_x)
-            .min(LARGEST_WORKGROUP);
-        if !(1..=most).contains(&options.workgroup_size) {
+            .min(Target::MAX_WORKGROUP_SIZE);
+        let size = options.workgroup_size;
+        if !(1..=most).contains(&size) {
             return unsupported(format!(
-                "a workgroup size of {} is not within 1 to {most}; request a device with compute limits, or choose \
-                 another size in Options",
-                options.workgroup_size
+                "a workgroup size of {size} is not within 1 to {most}; request a device with compute limits, or choose \
+                 another size in Options"
             ));
         }
-        if limits.max_storage_buffers_per_shader_stage < 2 {
+        // An input, an output, and a packed mask or a key.
+        if limits.max_storage_buffers_per_shader_stage < 3 {
             return unsupported(
-                "it binds fewer than 2 storage buffers; request max_storage_buffers_per_shader_stage".into(),
+                "it binds fewer than 3 storage buffers; request max_storage_buffers_per_shader_stage".into(),
             );
         }
-        if limits.max_storage_buffer_binding_size < LEAST_BINDING {
-            return unsupported(format!(
-                "it binds at most {} bytes; request max_storage_buffer_binding_size of {LEAST_BINDING} or more",
-                limits.max_storage_buffer_binding_size
-            ));
-        }
-        if let Some((text, _)) = options.replace {
-            if !Kernel::all().into_iter().any(|kernel| kernel.source(true).contains(text)) {
-                return unsupported(format!("no shader has the text to replace: {text}"));
-            }
-        }
-        let layout = options.layout.unwrap_or_else(|| match device.adapter_info().device_type {
-            wgpu::DeviceType::Cpu => Layout::Neighbouring,
-            _ => Layout::Interleaved,
-        });
         let immediates = options.immediates
             && device.features().contains(wgpu::Features::IMMEDIATES)
-            && limits.max_immediate_size >= CALL_BYTES;
-        let (slots, pipelines) = scoped(&device, "bind group layouts", || {
+            && limits.max_immediate_size >= MAX_BYTES;
+        let style = if immediates { Style::IMMEDIATES } else { Style::UNIFORM };
+        let target = options.target(&limits, info.device_type).with_style(style);
+        target.check().map_err(|error| match error {
+            Error::Unsupported { reason, .. } => Error::unsupported(&info.name, reason),
+            other => other,
+        })?;
+        #[cfg(feature = "internal-faults")]
+        let replace = options.replace;
+        #[cfg(not(feature = "internal-faults"))]
+        let replace = None;
+        if let Some((text, _)) = replace {
+            let kernels = crate::kernels::reachable(&target);
+            let native = crate::kernels::reachable(&Target { f16: F16Conversion::Native, ..target });
+            if !kernels.iter().chain(&native).any(|kernel| kernel.wgsl().contains(text)) {
+                return unsupported(format!("no kernel has the text to replace: {text}"));
+            }
+        }
+        let f16 = OnceLock::new();
+        // Without WGSL's f16 there is nothing to probe.
+        let known = options.f16.or((!device.features().contains(wgpu::Features::SHADER_F16)).then_some(F16Conversion::Integer));
+        if let Some(known) = known {
+            let _ = f16.set(known);
+        }
+        let (slots, pipelines) = Reports::now().scoped(&device, "bind group layouts", || {
             let slots = (!immediates).then(|| Slots::new(&device));
             let parameters = slots.as_ref().map(Slots::layout);
-            let pipelines = Pipelines::new(&device, parameters, options.workgroup_size, options.replace);
+            let pipelines = Pipelines::new(&device, parameters, replace);
             (slots, pipelines)
         })?;
-        Ok(Self { inner: Arc::new(Inner { device, queue, pipelines, slots, limits, layout, lost }) })
+        let waiter = Waiter::default();
+        Ok(Self { inner: Arc::new(Inner { device, queue, pipelines, slots, limits, target, f16, waiter, lost }) })
     }
 
-    /// Builds the pipelines of dropout of whole tensors, in place and out of place, now instead of at the first call
-    /// that needs them. Others are still built when they are first needed.
+    /// Builds the pipelines of dropout of whole tensors, in place and out of place, and of packed masks now instead of at the
+    /// first call that needs them, and for f16 asks [`probe_f16`](Self::probe_f16). Others are still built when they are
+    /// first needed.
     ///
     /// # Errors
-    /// [`Error::Device`] when the device refuses a pipeline, [`Error::DeviceLost`].
+    /// [`Error::Device`] when the device refuses a pipeline, [`Error::DeviceLost`], [`Error::OutOfMemory`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn warm_up(&self, generator: Generator, dtype: Dtype) -> Result<(), Error> {
+        /// Whole workgroups of every kernel, and something left over.
+        const LENGTH: u64 = (1 << 16) + 5;
         self.check_device()?;
-        let decision = Decision::Random { generator, key: KeySource::Parameter, aligned: true };
-        for access in [Access::Separate, Access::Shared] {
-            for extent in [Extent::Body(self.inner.layout), Extent::Edge] {
-                let kernel = Kernel::Dropout { decision, operation: Operation::Inverted, dtype, access, extent };
-                self.inner.pipelines.get(&self.inner.device, kernel)?;
+        if dtype == Dtype::F16 {
+            self.probe_f16_blocking()?;
+        }
+        let target = self.target();
+        let mask = Dropout::new(0.5)?.with_generator(generator).mask(Key::default());
+        let range = |buffer| Operand::new(buffer, 0, LENGTH * dtype.size());
+        let bits = Operand::new(0, 0, MaskFormat::Bits.size(LENGTH));
+        for (operands, operation) in [
+            (Operands::values(dtype, range(0), range(1))?, Operation::Forward(mask)),
+            (Operands::values(dtype, range(0), range(0))?, Operation::Forward(mask)),
+            (Operands::mask(MaskFormat::Bits, LENGTH, bits)?, Operation::KeepMask(mask)),
+        ] {
+            for launch in Plan::new(&target, &operands)?.launches(&operation, KeyPlace::Parameters)? {
+                self.inner.pipelines.get(&self.inner.device, launch.kernel())?;
             }
         }
         Ok(())
@@ -219,15 +225,49 @@ impl Context {
         self.inner.slots.is_none()
     }
 
-    /// An error when the library's own device is lost.
-    pub(super) fn check_device(&self) -> Result<(), Error> {
-        let Some(lost) = &self.inner.lost else { return Ok(()) };
-        // wgpu tells of a loss only when it is polled, which costs about a tenth of recording a call.
-        let _ = self.inner.device.poll(wgpu::PollType::Poll);
-        match lost.get() {
+    /// What kernels are made for: what [`kernels`](crate::kernels) would be given for this device.
+    pub fn target(&self) -> Target {
+        let f16 = self.f16_conversion().unwrap_or(F16Conversion::Integer);
+        Target { f16, ..self.inner.target }
+    }
+
+    /// An error when the library's own device is known to be lost. Says so only after somebody polled the device, and
+    /// does not poll: that would run the callbacks of others.
+    pub(super) fn check_not_lost(&self) -> Result<(), Error> {
+        match self.inner.lost.as_ref().and_then(|lost| lost.get()) {
             Some(message) => Err(Error::DeviceLost { message: message.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// [`check_not_lost`](Self::check_not_lost) after a poll, for calls that submit, which polls too.
+    pub(super) fn check_device(&self) -> Result<(), Error> {
+        if self.inner.lost.is_some() {
+            let _ = self.inner.device.poll(wgpu::PollType::Poll);
+        }
+        self.check_not_lost()
+    }
+}
+
+impl Error {
+    #[cfg(not(target_arch = "wasm32"))]
+    fn no_adapter(error: wgpu::RequestAdapterError) -> Self {
+        Self::NoAdapter { remedy: ADAPTER_REMEDY, reason: error.to_string(), source: Some(Box::new(error)) }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn refused(device: &str, error: wgpu::RequestDeviceError) -> Self {
+        Self::Unsupported { device: device.to_owned(), reason: error.to_string(), source: Some(Box::new(error)) }
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn no_adapter(error: wgpu::RequestAdapterError) -> Self {
+        Self::NoAdapter { remedy: ADAPTER_REMEDY, reason: error.to_string(), source: None }
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn refused(device: &str, error: wgpu::RequestDeviceError) -> Self {
+        Self::unsupported(device, error.to_string())
     }
 }
 

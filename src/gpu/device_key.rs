@@ -1,28 +1,31 @@
 //! Keys in buffers of the device: what was recorded takes another mask each time that the key there has advanced,
 //! without the host.
 
+use std::sync::Arc;
+
 use super::{
-    Record,
-    bind::bind_buffers,
-    call::Call,
+    bind::{Ready, create_bind_group, record_all},
+    buffer_range::BufferRange,
     context::Context,
-    dispatch::{Groups, record},
-    pipelines::{Access, DecisionGroup, Kernel},
-    range::{BufferRange, Window},
+    error_scope::Reports,
+    record::Record,
 };
-use crate::{Error, Key, Mask, wgsl::KeepRule};
+use crate::{
+    Error, Key, Mask, Operation,
+    kernels::{KeyPlace, Operand, advance_key, check_operand},
+};
 
 /// A key that lies in a buffer of the device. Made by [`Context::bind_key`]. It keeps the buffer alive.
 ///
 /// ```no_run
 /// # use wgpu_dropout::*;
 /// # fn f(context: &Context, key_buffer: &wgpu::Buffer, x: &wgpu::Buffer, y: &wgpu::Buffer) -> Result<(), Error> {
-/// context.queue().write_buffer(key_buffer, 0, &Key::new(42).layer(3).to_bytes());
+/// context.queue().write_buffer(key_buffer, 0, &Key::new(42).with_layer(3).to_bytes());
 /// let key = context.bind_key(key_buffer)?;
 /// let mask = Dropout::new(0.1)?.mask(Key::default()); // its key is not looked at
 ///
 /// let mut encoder = context.device().create_command_encoder(&Default::default());
-/// let bound = context.bind(x, y)?;
+/// let bound = context.bind(Ranges::new(x, y))?;
 /// for _ in 0..1000 {
 ///     bound.record_forward(&mut encoder, mask.keyed_by(&key))?; // … and the rest of a training step
 ///     key.record_advance(&mut encoder, 1)?;
@@ -34,42 +37,74 @@ pub struct BoundKey {
     context: Context,
     buffer: wgpu::Buffer,
     /// Words from the start of the bindings.
-    pub(super) offset: u32,
+    word: u32,
     /// For decisions.
-    pub(super) read: wgpu::BindGroup,
+    read: wgpu::BindGroup,
     /// For [`record_advance`](Self::record_advance).
     write: wgpu::BindGroup,
 }
 
-/// A [`Mask`] whose key is its own, or lies in a buffer of the device: what the recording methods take. A `&Mask`
-/// becomes one by itself; [`Mask::keyed_by`] makes the other.
+/// A mask or an operation whose key is its own, or lies in a buffer of the device: what the buffer and recording tiers
+/// take. A [`Mask`] and an [`Operation`] become one by themselves, `keyed_by` makes the other.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyedMask<'k> {
-    pub(super) mask: Mask,
-    pub(super) key: Option<&'k BoundKey>,
+pub struct Keyed<'k, T> {
+    value: T,
+    key: Option<&'k BoundKey>,
 }
 
-impl From<&Mask> for KeyedMask<'_> {
-    fn from(mask: &Mask) -> Self {
-        Self { mask: *mask, key: None }
+impl<T> From<T> for Keyed<'_, T> {
+    fn from(value: T) -> Self {
+        Self { value, key: None }
+    }
+}
+
+impl<T: Copy> From<&T> for Keyed<'_, T> {
+    fn from(value: &T) -> Self {
+        Self { value: *value, key: None }
+    }
+}
+
+impl<'k, T> Keyed<'k, T> {
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Keyed<'k, U> {
+        Keyed { value: f(self.value), key: self.key }
+    }
+
+    pub(super) fn value(&self) -> &T {
+        &self.value
+    }
+
+    pub(super) fn key_place(&self) -> KeyPlace {
+        self.key.map_or(KeyPlace::Parameters, |key| KeyPlace::Buffer { word: key.word })
+    }
+
+    pub(super) fn bind_group(&self) -> Option<&'k wgpu::BindGroup> {
+        self.key.map(|key| &key.read)
+    }
+
+    /// Checks the key for a call of a context that writes to `output`.
+    pub(super) fn check(&self, context: &Context, output: &wgpu::Buffer) -> Result<(), Error> {
+        let Some(key) = self.key else { return Ok(()) };
+        if !Arc::ptr_eq(&key.context.inner, &context.inner) {
+            return Err(Error::OtherContext { what: "key" });
+        }
+        if key.buffer == *output {
+            return Err(Error::SameBuffer);
+        }
+        Ok(())
     }
 }
 
 impl Mask {
     /// This mask with the key that lies in a buffer when the commands run, instead of its own.
-    pub fn keyed_by(self, key: &BoundKey) -> KeyedMask<'_> {
-        KeyedMask { mask: self, key: Some(key) }
+    pub fn keyed_by(self, key: &BoundKey) -> Keyed<'_, Self> {
+        Keyed { value: self, key: Some(key) }
     }
 }
 
-impl KeyedMask<'_> {
-    /// Checks the mask for `length` elements that are written to `output`.
-    pub(super) fn check(&self, length: u64, output: &wgpu::Buffer) -> Result<(), Error> {
-        self.mask.check_length(length)?;
-        if self.key.is_some_and(|key| key.buffer == *output) {
-            return Err(Error::SameBuffer { role: "key", remedy: "put the key in a buffer of its own" });
-        }
-        Ok(())
+impl Operation {
+    /// This operation with the key that lies in a buffer when the commands run, instead of its mask's own.
+    pub fn keyed_by(self, key: &BoundKey) -> Keyed<'_, Self> {
+        Keyed { value: self, key: Some(key) }
     }
 }
 
@@ -82,20 +117,28 @@ impl Context {
     /// belongs to another device.
     pub fn bind_key<'a>(&self, key: impl Into<BufferRange<'a>>) -> Result<BoundKey, Error> {
         let key = key.into();
-        self.check_device()?;
-        key.check("key", 4)?;
+        self.check_not_lost()?;
+        check_operand("key", &Operand::new(0, key.offset, key.size), 4)?;
+        key.check("key")?;
         if key.size != Key::BYTES {
             return Err(Error::Size { role: "key", size: key.size, remedy: "a key has 16" });
         }
-        let window = Window::new(key.offset, key.end(), &self.inner.limits);
-        let pipelines = &self.inner.pipelines;
-        let bind = |layout| bind_buffers(self, layout, &[window.binding(key.buffer)]);
+        let inner = &self.inner;
+        let before = key.offset % u64::from(inner.target.binding_alignment);
+        let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: key.buffer,
+            offset: key.offset - before,
+            size: wgpu::BufferSize::new(before + key.size),
+        });
+        let advance = advance_key(&inner.target, 0, 0);
+        let write = inner.pipelines.operands_layout(&inner.device, advance.kernel().layout());
+        let bind = |layout| create_bind_group(self, &mut Reports::now(), layout, &[resource.clone()]);
         Ok(BoundKey {
+            read: bind(inner.pipelines.key_layout())?,
+            write: bind(write)?,
             context: self.clone(),
             buffer: key.buffer.clone(),
-            offset: (window.bytes_before(key.offset) / 4) as u32,
-            read: bind(pipelines.decision_layout(DecisionGroup::Key))?,
-            write: bind(pipelines.buffers_layout(Access::Shared))?,
+            word: (before / 4) as u32,
         })
     }
 }
@@ -107,14 +150,10 @@ impl BoundKey {
     /// # Errors
     /// [`Error::DeviceLost`] and [`Error::Device`] of the library's own objects. Nothing is appended then.
     pub fn record_advance(&self, recorder: &mut impl Record, steps: u32) -> Result<(), Error> {
-        self.context.check_device()?;
-        // Which parameters the kernel looks at: see shaders/advance_key.wgsl.
-        let rule = KeepRule { seed: [self.offset, 0], stream: [steps, 0], ..bytemuck::Zeroable::zeroed() };
-        let call = Call { rule, ..bytemuck::Zeroable::zeroed() };
-        let groups = Groups { buffers: &self.write, decision: None };
-        let mut dispatches = vec![];
-        self.context.plan(&mut dispatches, Kernel::AdvanceKey, groups, 0..1, call)?;
-        record(recorder, &dispatches);
+        self.context.check_not_lost()?;
+        let launch = advance_key(&self.context.inner.target, self.word, steps);
+        let ready = [Ready::new(&self.context, &mut Reports::now(), &launch)?];
+        record_all(recorder, &ready, |_| &self.write, None);
         Ok(())
     }
 }

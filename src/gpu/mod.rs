@@ -1,31 +1,28 @@
-//! The host layer: which pipeline, which parameters, which dispatch. From the outside in:
-//! [`slices`] → [`submit`] → [`record`] → [`pipelines`] and [`call`].
+//! The host layer: binds and records what [`kernels`](crate::kernels) says. From the outside in: `slices` → `submit` →
+//! `record` → `bind`, which asks a plan for launches, `pipelines` for their pipelines and `parameters` for their slots.
 
 mod bind;
-mod call;
+mod buffer_range;
 mod context;
-mod device_errors;
 mod device_key;
-mod dispatch;
-mod given_mask;
-#[cfg(test)]
-mod layout_tests;
+mod error_scope;
+mod f16_probe;
+mod options;
+mod parameters;
 mod pipelines;
 mod random_blocks;
-mod range;
 mod record;
 mod requirements;
 mod slices;
 mod submit;
-#[cfg(test)]
-mod translation_tests;
+mod transfer;
 
-pub use bind::{Bound, BoundMask};
-pub use context::{Context, Options};
-pub use device_key::{BoundKey, KeyedMask};
-pub use given_mask::BoundApplyMask;
-pub use pipelines::Layout;
+pub use bind::Bound;
+pub use buffer_range::{BufferRange, Ranges};
+pub use context::Context;
+pub use device_key::{BoundKey, Keyed};
+pub use options::Options;
 pub use random_blocks::BlockCounter;
-pub use range::BufferRange;
 pub use record::Record;
 pub use requirements::{Requirements, requirements};
+pub use slices::Slices;

@@ -1,15 +1,12 @@
 //! Random blocks for given counters: lets anyone check the generators' published known answers on the device itself.
 
 use super::{
-    bind::bind_buffers,
+    bind::{Ready, create_bind_group, record_all},
     context::Context,
-    pipelines::{Access, Kernel},
-    slices::{Readback, reserve},
+    error_scope::Reports,
+    transfer::Readback,
 };
-use crate::{Error, Generator};
-
-/// Invocations of a workgroup of shaders/random_blocks.wgsl.
-pub(crate) const WORKGROUP_SIZE: u64 = 64;
+use crate::{Error, Generator, kernels, reference};
 
 /// The counter and the key of one random block, as the keep rule names them. With Threefry the counter's words are
 /// `group`, `part`, `domain` and the key's are `seed`, `stream`; for Philox see docs/keep-rule.md.
@@ -34,9 +31,10 @@ impl Context {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Device`].
     pub async fn random_blocks(&self, generator: Generator, counters: &[BlockCounter]) -> Result<Vec<[u32; 4]>, Error> {
-        let mut blocks = reserve(counters.len() as u64)?;
-        if let Some(readback) = self.start_random_blocks(generator, counters)? {
-            readback.finish_into(&mut blocks, counters.len()).await?;
+        let mut blocks = reference::reserve(counters.len() as u64)?;
+        let mut reports = Reports::later();
+        if let Some(readback) = self.start_random_blocks(&mut reports, generator, counters)? {
+            self.finish(reports, readback, &mut blocks, counters.len()).await?;
         }
         Ok(blocks)
     }
@@ -51,40 +49,43 @@ impl Context {
         generator: Generator,
         counters: &[BlockCounter],
     ) -> Result<Vec<[u32; 4]>, Error> {
-        let mut blocks = reserve(counters.len() as u64)?;
-        if let Some(readback) = self.start_random_blocks(generator, counters)? {
+        let mut blocks = reference::reserve(counters.len() as u64)?;
+        if let Some(readback) = self.start_random_blocks(&mut Reports::now(), generator, counters)? {
             readback.finish_into_blocking(&mut blocks, counters.len())?;
         }
         Ok(blocks)
     }
 
-    fn start_random_blocks(&self, generator: Generator, counters: &[BlockCounter]) -> Result<Option<Readback>, Error> {
+    fn start_random_blocks(
+        &self,
+        reports: &mut Reports,
+        generator: Generator,
+        counters: &[BlockCounter],
+    ) -> Result<Option<Readback>, Error> {
         self.check_device()?;
         if counters.is_empty() {
             return Ok(None);
         }
         let inner = &self.inner;
         let bytes: &[u8] = bytemuck::cast_slice(counters);
-        let workgroups = (counters.len() as u64).div_ceil(WORKGROUP_SIZE);
-        let most = u64::from(inner.limits.max_compute_workgroups_per_dimension);
-        let limit =
-            inner.limits.max_storage_buffer_binding_size.min(most * WORKGROUP_SIZE * size_of::<BlockCounter>() as u64);
+        let target = &inner.target;
+        let most = u64::from(target.max_workgroups_per_dimension) * u64::from(target.workgroup_size);
+        let limit = target.max_binding_size.min(most * size_of::<BlockCounter>() as u64);
         if bytes.len() as u64 > limit {
             return Err(Error::TooLarge { bytes: bytes.len() as u64, limit, what: "counters of one call" });
         }
-        let questions = self.upload(bytes)?;
-        let answers =
-            self.create_buffer(counters.len() as u64 * 16, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC)?;
-        let pipeline = inner.pipelines.get(&inner.device, Kernel::RandomBlocks { generator })?;
-        let bindings = [questions.as_entire_binding(), answers.as_entire_binding()];
-        let bind_group = bind_buffers(self, inner.pipelines.buffers_layout(Access::Separate), &bindings)?;
-        self.read_back(&answers, |encoder| {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            pass.set_pipeline(&pipeline);
-            pass.set_bind_group(0, &bind_group, &[]);
-            pass.dispatch_workgroups(workgroups as u32, 1, 1);
+        let questions = self.upload(reports, bytes)?;
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+        let answers = self.create_buffer(reports, counters.len() as u64 * 16, usage)?;
+        let launch = kernels::random_blocks(target, generator, counters.len() as u32);
+        let layout = inner.pipelines.operands_layout(&inner.device, launch.kernel().layout());
+        let resources = [questions.as_entire_binding(), answers.as_entire_binding()];
+        let bind_group = create_bind_group(self, reports, layout, &resources)?;
+        let ready = [Ready::new(self, reports, &launch)?];
+        let readback = self.read_back(reports, &answers, |_, encoder| {
+            record_all(encoder, &ready, |_| &bind_group, None);
             Ok(())
-        })
-        .map(Some)
+        })?;
+        Ok(Some(readback))
     }
 }

@@ -1,7 +1,11 @@
-//! The recording tier: appends commands to what the caller records; never submits, waits or maps.
+//! The recording tier: appends commands to what the caller records; never submits, waits, maps or polls.
 
-use super::{context::Context, device_key::KeyedMask, range::BufferRange};
-use crate::{Error, MaskFormat};
+use super::{
+    buffer_range::{BufferRange, Ranges},
+    context::Context,
+    device_key::Keyed,
+};
+use crate::{Error, Mask, MaskFormat, Operation};
 
 /// What commands can be appended to: your `wgpu::CommandEncoder`, or a `wgpu::ComputePass` that several operations
 /// share. Implemented for these two.
@@ -31,64 +35,76 @@ mod sealed {
 }
 
 impl Context {
-    /// Appends `y = keep ? x·scale : +0` to an encoder or a compute pass. For many calls on the same buffers,
+    /// Appends an operation on ranges of buffers to an encoder or a compute pass. For many calls on the same buffers,
     /// [`bind`](Self::bind) them once.
     ///
     /// # Errors
-    /// Those of [`bind`](Self::bind) and [`Bound::record_forward`](crate::Bound::record_forward). Nothing is appended
-    /// then.
+    /// Those of [`bind`](Self::bind) and [`Bound::record`](crate::Bound::record). Nothing is appended then.
+    pub fn record<'k>(
+        &self,
+        recorder: &mut impl Record,
+        operation: impl Into<Keyed<'k, Operation>>,
+        ranges: Ranges<'_>,
+    ) -> Result<(), Error> {
+        self.bind(ranges)?.record(recorder, operation)
+    }
+
+    /// Appends `y = keep ? x·scale : +0`: [`Operation::Forward`].
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
     pub fn record_forward<'a, 'k>(
         &self,
         recorder: &mut impl Record,
-        mask: impl Into<KeyedMask<'k>>,
+        mask: impl Into<Keyed<'k, Mask>>,
         input: impl Into<BufferRange<'a>>,
         output: impl Into<BufferRange<'a>>,
     ) -> Result<(), Error> {
-        self.bind(input, output)?.record_forward(recorder, mask)
+        self.record(recorder, mask.into().map(Operation::Forward), Ranges::new(input, output))
     }
 
-    /// Appends `dx = keep ? dy·scale : +0`, with the mask regenerated from the key.
+    /// Appends `dx = keep ? dy·scale : +0`: [`Operation::Backward`].
     ///
     /// # Errors
-    /// As [`record_forward`](Self::record_forward).
+    /// As [`record`](Self::record).
     pub fn record_backward<'a, 'k>(
         &self,
         recorder: &mut impl Record,
-        mask: impl Into<KeyedMask<'k>>,
+        mask: impl Into<Keyed<'k, Mask>>,
         output_gradient: impl Into<BufferRange<'a>>,
         input_gradient: impl Into<BufferRange<'a>>,
     ) -> Result<(), Error> {
-        self.bind(output_gradient, input_gradient)?.record_backward(recorder, mask)
+        self.record(recorder, mask.into().map(Operation::Backward), Ranges::new(output_gradient, input_gradient))
     }
 
-    /// Appends the keep mask of `length` elements, of [`MaskFormat::size`] bytes.
+    /// Appends the keep mask of `length` elements, of [`MaskFormat::size`] bytes: [`Operation::KeepMask`].
     ///
     /// # Errors
-    /// As [`record_forward`](Self::record_forward).
+    /// As [`record`](Self::record).
     pub fn record_keep_mask<'a, 'k>(
         &self,
         recorder: &mut impl Record,
-        mask: impl Into<KeyedMask<'k>>,
+        mask: impl Into<Keyed<'k, Mask>>,
         output: impl Into<BufferRange<'a>>,
         length: u64,
         format: MaskFormat,
     ) -> Result<(), Error> {
-        self.bind_mask(output, length, format)?.record_keep_mask(recorder, mask)
+        self.record(recorder, mask.into().map(Operation::KeepMask), Ranges::mask(output, length, format))
     }
 
-    /// Appends `y = keep ? x·scale : +0` with a given packed mask: see [`bind_apply_mask`](Self::bind_apply_mask).
+    /// Appends `y = keep ? x·scale : +0` with a packed mask of yours: [`Operation::ApplyMask`].
     ///
     /// # Errors
-    /// Those of [`bind_apply_mask`](Self::bind_apply_mask) and
-    /// [`BoundApplyMask::record_apply_mask`](crate::BoundApplyMask::record_apply_mask). Nothing is appended then.
+    /// As [`record`](Self::record).
     pub fn record_apply_mask<'a>(
         &self,
         recorder: &mut impl Record,
-        mask: impl Into<BufferRange<'a>>,
+        packed_mask: impl Into<BufferRange<'a>>,
         scale: f32,
         input: impl Into<BufferRange<'a>>,
         output: impl Into<BufferRange<'a>>,
     ) -> Result<(), Error> {
-        self.bind_apply_mask(mask, input, output)?.record_apply_mask(recorder, scale)
+        let ranges = Ranges::new(input, output).with_packed_mask(packed_mask);
+        self.record(recorder, Operation::ApplyMask { scale }, ranges)
     }
 }

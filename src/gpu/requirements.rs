@@ -1,7 +1,7 @@
 /// What a device should be requested with, so that the library runs at its best. Everything works with none of it.
 #[derive(Clone, Debug)]
 pub struct Requirements {
-    /// Features of the adapter that the library makes use of: parameters as immediates.
+    /// Features of the adapter that the library makes use of: parameters as immediates, and 16-bit floats in shaders.
     pub features: wgpu::Features,
     /// Limits of the adapter that the library makes use of. Limits must be requested to be had.
     pub limits: wgpu::Limits,
@@ -23,12 +23,16 @@ pub struct Requirements {
 /// # Ok(()) }
 /// ```
 pub fn requirements(adapter: &wgpu::Adapter) -> Requirements {
-    let features = adapter.features() & wgpu::Features::IMMEDIATES;
+    let features = adapter.features() & (wgpu::Features::IMMEDIATES | wgpu::Features::SHADER_F16);
     let available = adapter.limits();
     let limits = wgpu::Limits {
         max_buffer_size: available.max_buffer_size,
         max_storage_buffer_binding_size: available.max_storage_buffer_binding_size,
-        max_immediate_size: if features.is_empty() { 0 } else { super::call::CALL_BYTES },
+        max_immediate_size: if features.contains(wgpu::Features::IMMEDIATES) {
+            super::parameters::MAX_BYTES.min(available.max_immediate_size)
+        } else {
+            0
+        },
         ..wgpu::Limits::downlevel_defaults().or_worse_values_from(&available)
     };
     Requirements { features, limits }

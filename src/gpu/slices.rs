@@ -1,123 +1,220 @@
 //! The slice tier: uploads, runs, reads back. The simplest way, and the slowest: the transfers cost far more than
 //! the dropout.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Poll, Waker},
+use super::{
+    buffer_range::{BufferRange, Ranges},
+    context::Context,
+    error_scope::Reports,
+    transfer::Readback,
 };
-
-use super::{context::Context, device_errors::scoped, pipelines::RUN, range::BufferRange};
-use crate::{Element, Error, Mask, MaskFormat, reference};
+use crate::{Element, Error, Mask, MaskFormat, Operation, reference};
 
 /// Slices go through buffers of at most 256 MiB, so that a large one does not need its size on the device twice.
 const MOST_BYTES: u64 = 1 << 28;
 
+/// What [`Context::run`] works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Slices<'a, T> {
+    input: &'a [T],
+    packed_mask: Option<&'a [u32]>,
+}
+
+impl<'a, T> Slices<'a, T> {
+    /// Elements.
+    pub const fn new(input: &'a [T]) -> Self {
+        Self { input, packed_mask: None }
+    }
+
+    /// The same with a packed mask of the caller: `⌈n/32⌉` words for n elements.
+    #[must_use]
+    pub const fn with_packed_mask(self, words: &'a [u32]) -> Self {
+        Self { packed_mask: Some(words), ..self }
+    }
+
+    fn after(&self, elements: usize) -> Self {
+        Self { input: &self.input[elements..], packed_mask: self.packed_mask.map(|words| &words[elements / 32..]) }
+    }
+
+    fn first(&self, elements: usize) -> Self {
+        let words = elements.div_ceil(32);
+        Self { input: &self.input[..elements], packed_mask: self.packed_mask.map(|mask| &mask[..words]) }
+    }
+}
+
+/// All of the elements, and no packed mask.
+impl<'a, T> From<&'a [T]> for Slices<'a, T> {
+    fn from(input: &'a [T]) -> Self {
+        Self::new(input)
+    }
+}
+
 impl Context {
-    /// `y = keep ? x·scale : +0`. Slices larger than a buffer of the device go through in pieces.
+    /// An operation that gives an element for each element: every one but [`Operation::KeepMask`]. Slices larger than a
+    /// buffer of the device go through in chunks.
+    ///
+    /// Natively a thread of the context's own waits for the device; in browsers the event loop does, and an error of the
+    /// device is the error of this call there too.
     ///
     /// # Errors
-    /// [`Error::IndexRange`], [`Error::View`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Device`].
-    pub async fn forward<T: Element>(&self, mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
-        let mut y = self.start_slice(mask, x)?;
-        for chunk in self.chunks_after(y.len(), x) {
-            let mask = mask.skip(y.len() as u64);
-            self.start_forward(&mask, chunk)?.finish_into(&mut y, chunk.len()).await?;
+    /// [`Error::Operands`] for other operands than the operation needs, [`Error::Size`] unless a packed mask has `⌈n/32⌉`
+    /// words, [`Error::IndexRange`], [`Error::View`], [`Error::OutOfMemory`], [`Error::DeviceLost`], [`Error::Device`].
+    pub async fn run<'a, T: Element>(
+        &self,
+        operation: Operation,
+        slices: impl Into<Slices<'a, T>>,
+    ) -> Result<Vec<T>, Error> {
+        let slices = slices.into();
+        let mut y = self.start_slices(&operation, &slices)?;
+        if slices.packed_mask.is_some() || !operation.keeps_all() {
+            self.prepare::<T>().await;
+        }
+        while y.len() < slices.input.len() {
+            let mut reports = Reports::later();
+            let (readback, count) = self.start_chunk(&mut reports, operation, slices, y.len())?;
+            self.finish(reports, readback, &mut y, count).await?;
         }
         Ok(y)
     }
 
-    /// `dx = keep ? dy·scale : +0`, with the mask regenerated from the key.
+    /// [`run`](Self::run), waiting for it. Not in browsers.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// As [`run`](Self::run).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_blocking<'a, T: Element>(
+        &self,
+        operation: Operation,
+        slices: impl Into<Slices<'a, T>>,
+    ) -> Result<Vec<T>, Error> {
+        let slices = slices.into();
+        let mut y = self.start_slices(&operation, &slices)?;
+        if slices.packed_mask.is_some() || !operation.keeps_all() {
+            self.prepare_blocking::<T>();
+        }
+        while y.len() < slices.input.len() {
+            let (readback, count) = self.start_chunk(&mut Reports::now(), operation, slices, y.len())?;
+            readback.finish_into_blocking(&mut y, count)?;
+        }
+        Ok(y)
+    }
+
+    /// `y = keep ? x·scale : +0`: [`Operation::Forward`].
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn forward<T: Element>(&self, mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
+        self.run(Operation::Forward(*mask), x).await
+    }
+
+    /// `dx = keep ? dy·scale : +0`, with the mask regenerated from the key: [`Operation::Backward`].
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
     pub async fn backward<T: Element>(&self, mask: &Mask, dy: &[T]) -> Result<Vec<T>, Error> {
-        self.forward(mask, dy).await
+        self.run(Operation::Backward(*mask), dy).await
+    }
+
+    /// `y = keep ? x·scale : +0` with a packed mask of yours, as [`keep_mask`](Self::keep_mask) returns one:
+    /// [`Operation::ApplyMask`].
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn apply_mask<T: Element>(&self, packed_mask: &[u32], scale: f32, x: &[T]) -> Result<Vec<T>, Error> {
+        self.run(Operation::ApplyMask { scale }, Slices::new(x).with_packed_mask(packed_mask)).await
     }
 
     /// The packed keep mask of `length` elements: element j is bit `j & 31` of word `j >> 5`, 1 = kept.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// As [`run`](Self::run).
     pub async fn keep_mask(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
         let mut words = self.start_mask(mask, length)?;
         while (words.len() as u64) < length.div_ceil(32) {
-            let (readback, count) = self.start_keep_mask(mask, words.len() as u64 * 32, length)?;
-            readback.finish_into(&mut words, count).await?;
+            let mut reports = Reports::later();
+            let (readback, count) = self.start_keep_mask(&mut reports, mask, words.len() as u64 * 32, length)?;
+            self.finish(reports, readback, &mut words, count).await?;
         }
         Ok(words)
-    }
-
-    /// `y = keep ? x·scale : +0` with a given packed mask, as [`keep_mask`](Self::keep_mask) returns one.
-    ///
-    /// # Errors
-    /// [`Error::Size`] unless the mask has `⌈x.len()/32⌉` words, and those of [`forward`](Self::forward).
-    pub async fn apply_mask<T: Element>(&self, mask: &[u32], scale: f32, x: &[T]) -> Result<Vec<T>, Error> {
-        let mut y = self.start_apply_mask(mask, x)?;
-        for chunk in self.chunks_after(0, x) {
-            self.start_apply(&mask[y.len() / 32..], scale, chunk)?.finish_into(&mut y, chunk.len()).await?;
-        }
-        Ok(y)
     }
 
     /// [`forward`](Self::forward), waiting for it. Not in browsers.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// As [`run`](Self::run).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn forward_blocking<T: Element>(&self, mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
-        let mut y = self.start_slice(mask, x)?;
-        for chunk in self.chunks_after(y.len(), x) {
-            let mask = mask.skip(y.len() as u64);
-            self.start_forward(&mask, chunk)?.finish_into_blocking(&mut y, chunk.len())?;
-        }
-        Ok(y)
+        self.run_blocking(Operation::Forward(*mask), x)
     }
 
     /// [`backward`](Self::backward), waiting for it. Not in browsers.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward).
+    /// As [`run`](Self::run).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn backward_blocking<T: Element>(&self, mask: &Mask, dy: &[T]) -> Result<Vec<T>, Error> {
-        self.forward_blocking(mask, dy)
-    }
-
-    /// [`keep_mask`](Self::keep_mask), waiting for it. Not in browsers.
-    ///
-    /// # Errors
-    /// As [`forward`](Self::forward).
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn keep_mask_blocking(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
-        let mut words = self.start_mask(mask, length)?;
-        while (words.len() as u64) < length.div_ceil(32) {
-            let (readback, count) = self.start_keep_mask(mask, words.len() as u64 * 32, length)?;
-            readback.finish_into_blocking(&mut words, count)?;
-        }
-        Ok(words)
+        self.run_blocking(Operation::Backward(*mask), dy)
     }
 
     /// [`apply_mask`](Self::apply_mask), waiting for it. Not in browsers.
     ///
     /// # Errors
-    /// As [`apply_mask`](Self::apply_mask).
+    /// As [`run`](Self::run).
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn apply_mask_blocking<T: Element>(&self, mask: &[u32], scale: f32, x: &[T]) -> Result<Vec<T>, Error> {
-        let mut y = self.start_apply_mask(mask, x)?;
-        for chunk in self.chunks_after(0, x) {
-            self.start_apply(&mask[y.len() / 32..], scale, chunk)?.finish_into_blocking(&mut y, chunk.len())?;
+    pub fn apply_mask_blocking<T: Element>(&self, packed_mask: &[u32], scale: f32, x: &[T]) -> Result<Vec<T>, Error> {
+        self.run_blocking(Operation::ApplyMask { scale }, Slices::new(x).with_packed_mask(packed_mask))
+    }
+
+    /// [`keep_mask`](Self::keep_mask), waiting for it. Not in browsers.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn keep_mask_blocking(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
+        let mut words = self.start_mask(mask, length)?;
+        while (words.len() as u64) < length.div_ceil(32) {
+            let first = words.len() as u64 * 32;
+            let (readback, count) = self.start_keep_mask(&mut Reports::now(), mask, first, length)?;
+            readback.finish_into_blocking(&mut words, count)?;
         }
-        Ok(y)
+        Ok(words)
+    }
+
+    /// Waits for a read-back, and for what the device says of the call, in browsers after it.
+    pub(super) async fn finish<T: bytemuck::Pod>(
+        &self,
+        reports: Reports,
+        readback: Readback,
+        out: &mut Vec<T>,
+        count: usize,
+    ) -> Result<(), Error> {
+        let before = out.len();
+        let read = readback.finish_into(out, count).await;
+        let reported = reports.wait().await;
+        let proven = self.inner.pipelines.prove().await;
+        // What was refused first explains the rest.
+        let result = reported.and(proven).and(read);
+        if result.is_err() {
+            out.truncate(before);
+        }
+        result
     }
 
     /// The part of the result that needs no device: all of it where everything is kept, else nothing.
-    fn start_slice<T: Element>(&self, mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
-        mask.check_length(x.len() as u64)?;
+    fn start_slices<T: Element>(&self, operation: &Operation, slices: &Slices<'_, T>) -> Result<Vec<T>, Error> {
+        let needs = |needs| Err(Error::Operands { operation: operation.name(), needs });
+        match (operation, slices.packed_mask) {
+            (Operation::KeepMask(_), _) => return needs("a mask as the output, which Context::keep_mask returns"),
+            (Operation::ApplyMask { .. }, None) => return needs("a packed mask"),
+            (Operation::ApplyMask { .. }, Some(words)) => reference::check_mask_words(words, slices.input.len())?,
+            (Operation::Forward(_) | Operation::Backward(_), Some(_)) => return needs("no packed mask"),
+            (Operation::Forward(mask) | Operation::Backward(mask), None) => {
+                mask.check_length(slices.input.len() as u64)?;
+            }
+        }
         self.check_device()?;
-        let mut y = reserve(x.len() as u64)?;
-        if mask.keeps_all() {
-            y.extend_from_slice(x);
+        let mut y = reference::reserve(slices.input.len() as u64)?;
+        if operation.keeps_all() {
+            y.extend_from_slice(slices.input);
         }
         Ok(y)
     }
@@ -125,215 +222,57 @@ impl Context {
     fn start_mask(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
         mask.check_length(length)?;
         self.check_device()?;
-        reserve(length.div_ceil(32))
+        reference::reserve(length.div_ceil(32))
     }
 
-    fn start_apply_mask<T: Element>(&self, mask: &[u32], x: &[T]) -> Result<Vec<T>, Error> {
-        reference::check_mask_words(mask, x.len())?;
-        self.check_device()?;
-        reserve(x.len() as u64)
-    }
-
-    /// What follows the first `done` elements, in pieces that a buffer can hold.
-    fn chunks_after<'a, T: Element>(&self, done: usize, x: &'a [T]) -> impl Iterator<Item = &'a [T]> + use<'a, T> {
-        let chunk = self.buffer_limit() / T::DTYPE.size();
-        x[done..].chunks(chunk as usize)
-    }
-
-    /// Bytes of a buffer of a slice: a multiple of a run of the largest element.
+    /// Bytes of a buffer of a slice: whole words of a packed mask, of the largest element.
     fn buffer_limit(&self) -> u64 {
         let limit = self.inner.limits.max_buffer_size.min(MOST_BYTES);
-        limit - limit % (RUN * 4)
+        (limit - limit % 128).max(128)
     }
 
-    fn start_forward<T: Element>(&self, mask: &Mask, x: &[T]) -> Result<Readback, Error> {
-        let data = self.upload(bytemuck::cast_slice(x))?;
-        let range = BufferRange::new(&data, 0, size_of_val(x) as u64).with_dtype(T::DTYPE);
-        self.read_back(&data, |encoder| self.record_forward(encoder, mask, range, range))
-    }
-
-    /// The mask's words may go on after those of `x`.
-    fn start_apply<T: Element>(&self, mask: &[u32], scale: f32, x: &[T]) -> Result<Readback, Error> {
-        let words = self.upload(bytemuck::cast_slice(&mask[..x.len().div_ceil(32)]))?;
-        let data = self.upload(bytemuck::cast_slice(x))?;
-        let range = BufferRange::new(&data, 0, size_of_val(x) as u64).with_dtype(T::DTYPE);
-        self.read_back(&data, |encoder| self.record_apply_mask(encoder, &words, scale, range, range))
+    /// What follows the first `done` elements, as far as a buffer can hold it.
+    fn start_chunk<T: Element>(
+        &self,
+        reports: &mut Reports,
+        operation: Operation,
+        slices: Slices<'_, T>,
+        done: usize,
+    ) -> Result<(Readback, usize), Error> {
+        let most = (self.buffer_limit() / T::DTYPE.size()) as usize;
+        let chunk = slices.after(done);
+        let chunk = chunk.first(chunk.input.len().min(most));
+        let data = self.upload(reports, bytemuck::cast_slice(chunk.input))?;
+        let range = BufferRange::new(&data, 0, size_of_val(chunk.input) as u64).with_dtype(T::DTYPE);
+        let words = chunk.packed_mask.map(|words| self.upload(reports, bytemuck::cast_slice(words))).transpose()?;
+        let mut ranges = Ranges::new(range, range);
+        if let Some(words) = &words {
+            ranges = ranges.with_packed_mask(words);
+        }
+        let operation = operation.skip(done as u64);
+        let bound = self.bind_reporting(reports, ranges)?;
+        let record = |reports: &mut Reports, encoder: &mut wgpu::CommandEncoder| {
+            bound.record_reporting(reports, encoder, operation.into())
+        };
+        Ok((self.read_back(reports, &data, record)?, chunk.input.len()))
     }
 
     /// The mask from element `first` on, as far as a buffer can hold it.
-    fn start_keep_mask(&self, mask: &Mask, first: u64, length: u64) -> Result<(Readback, usize), Error> {
+    fn start_keep_mask(
+        &self,
+        reports: &mut Reports,
+        mask: &Mask,
+        first: u64,
+        length: u64,
+    ) -> Result<(Readback, usize), Error> {
         let length = (length - first).min(self.buffer_limit() * 8);
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-        let words = self.create_buffer(MaskFormat::Bits.size(length), usage)?;
-        let readback = self.read_back(&words, |encoder| {
-            self.record_keep_mask(encoder, &mask.skip(first), &words, length, MaskFormat::Bits)
-        })?;
-        Ok((readback, length.div_ceil(32) as usize))
-    }
-
-    /// A new storage buffer with this content, padded to whole words.
-    pub(super) fn upload(&self, bytes: &[u8]) -> Result<wgpu::Buffer, Error> {
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let buffer = self.create_buffer((bytes.len() as u64).next_multiple_of(4), usage)?;
-        let (words, rest) = bytes.split_at(bytes.len() - bytes.len() % 4);
-        scoped(&self.inner.device, "upload", || {
-            self.inner.queue.write_buffer(&buffer, 0, words);
-            if !rest.is_empty() {
-                let mut last = [0; 4];
-                last[..rest.len()].copy_from_slice(rest);
-                self.inner.queue.write_buffer(&buffer, words.len() as u64, &last);
-            }
-        })?;
-        Ok(buffer)
-    }
-
-    pub(super) fn create_buffer(&self, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer, Error> {
-        let limit = self.inner.limits.max_buffer_size;
-        if size > limit {
-            return Err(Error::TooLarge { bytes: size, limit, what: "max_buffer_size" });
-        }
-        scoped(&self.inner.device, "buffer", || {
-            self.inner.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("wgpu-dropout slice"),
-                size,
-                usage,
-                mapped_at_creation: false,
-            })
-        })
-    }
-
-    /// Submits what `record` appends, then a copy of `buffer` to where the host can read it.
-    pub(super) fn read_back(
-        &self,
-        buffer: &wgpu::Buffer,
-        record: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<(), Error>,
-    ) -> Result<Readback, Error> {
-        let staging = self.create_buffer(buffer.size(), wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ)?;
-        let submission = self.submit(|encoder| {
-            record(encoder)?;
-            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
-            Ok(())
-        })?;
-        let mapping = Mapping::default();
-        let callback = mapping.clone();
-        scoped(&self.inner.device, "read-back", || {
-            staging.map_async(wgpu::MapMode::Read, .., move |result| {
-                callback.set(result.map_err(|error| error.to_string()));
-            });
-        })?;
-        Ok(Readback { context: self.clone(), staging, submission, mapping })
-    }
-}
-
-/// Room on the host for a result, or an error instead of the abort that a vector would make of it.
-pub(super) fn reserve<T>(length: u64) -> Result<Vec<T>, Error> {
-    let mut vec = Vec::new();
-    let reserved = usize::try_from(length).ok().and_then(|length| vec.try_reserve_exact(length).ok());
-    reserved.map(|()| vec).ok_or(Error::OutOfMemory { what: "result on the host" })
-}
-
-/// A result on its way to the host.
-pub(super) struct Readback {
-    context: Context,
-    staging: wgpu::Buffer,
-    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "browsers have nothing to wait with"))]
-    submission: wgpu::SubmissionIndex,
-    mapping: Mapping,
-}
-
-impl Readback {
-    /// Appends the first `count` elements to `out`, which has room for them.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(super) fn finish_into_blocking<T: bytemuck::Pod>(self, out: &mut Vec<T>, count: usize) -> Result<(), Error> {
-        self.mapping.wait_for_device(&self.context.inner.device, &self.submission);
-        pollster::block_on(self.mapping.clone())
-            .and_then(|()| self.copy_into(out, count))
-            .map_err(|error| self.explain(error))
-    }
-
-    pub(super) async fn finish_into<T: bytemuck::Pod>(self, out: &mut Vec<T>, count: usize) -> Result<(), Error> {
-        // Someone must poll the device on native, and an executor's thread must not be blocked: a thread of its own.
-        // In browsers the event loop does it.
-        #[cfg(not(target_arch = "wasm32"))]
-        {
-            let (mapping, device) = (self.mapping.clone(), self.context.inner.device.clone());
-            let submission = self.submission.clone();
-            std::thread::spawn(move || mapping.wait_for_device(&device, &submission));
-        }
-        self.mapping.clone().await.and_then(|()| self.copy_into(out, count)).map_err(|error| self.explain(error))
-    }
-
-    fn copy_into<T: bytemuck::Pod>(&self, out: &mut Vec<T>, count: usize) -> Result<(), String> {
-        let view = self.staging.get_mapped_range(..).map_err(|error| error.to_string())?;
-        let bytes = &view[..count * size_of::<T>()];
-        match bytemuck::try_cast_slice(bytes) {
-            Ok(values) => out.extend_from_slice(values),
-            // Mapped memory is aligned in practice; nothing promises it.
-            Err(_) => out.extend(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned::<T>)),
-        }
-        Ok(())
-    }
-
-    fn explain(&self, message: String) -> Error {
-        self.context.check_device().err().unwrap_or(Error::Device { what: "read-back", message })
-    }
-}
-
-/// A `map_async` as a future.
-#[derive(Clone, Default)]
-struct Mapping {
-    state: Arc<Mutex<MappingState>>,
-}
-
-#[derive(Default)]
-struct MappingState {
-    result: Option<Result<(), String>>,
-    waker: Option<Waker>,
-}
-
-impl Mapping {
-    /// Keeps the first result.
-    fn set(&self, result: Result<(), String>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.result.get_or_insert(result);
-        if let Some(waker) = state.waker.take() {
-            waker.wake();
-        }
-    }
-
-    /// Blocks until the device has run the submission and called back. Sets a result in any case, so that nobody
-    /// waits for a device that is gone.
-    #[cfg(not(target_arch = "wasm32"))]
-    fn wait_for_device(&self, device: &wgpu::Device, submission: &wgpu::SubmissionIndex) {
-        let wait = || device.poll(wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: None });
-        if let Err(error) = wait() {
-            return self.set(Err(error.to_string()));
-        }
-        // Another thread's poll may have taken our callback and be about to run it.
-        let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while !self.is_done() && std::time::Instant::now() < patience {
-            std::thread::yield_now();
-        }
-        self.set(Err("the device never called back".into()));
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn is_done(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).result.is_some()
-    }
-}
-
-impl Future for Mapping {
-    type Output = Result<(), String>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.result.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                state.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
+        let words = self.create_buffer(reports, MaskFormat::Bits.size(length), usage)?;
+        let bound = self.bind_reporting(reports, Ranges::mask(&words, length, MaskFormat::Bits))?;
+        let operation = Operation::KeepMask(mask.skip(first));
+        let record = |reports: &mut Reports, encoder: &mut wgpu::CommandEncoder| {
+            bound.record_reporting(reports, encoder, operation.into())
+        };
+        Ok((self.read_back(reports, &words, record)?, length.div_ceil(32) as usize))
     }
 }

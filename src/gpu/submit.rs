@@ -1,73 +1,92 @@
 //! The buffer tier: records and submits; never waits or reads back.
 
-use super::{context::Context, device_errors::scoped, device_key::KeyedMask, range::BufferRange};
-use crate::{Error, MaskFormat};
+use super::{
+    buffer_range::{BufferRange, Ranges},
+    context::Context,
+    device_key::Keyed,
+    error_scope::Reports,
+};
+use crate::{Error, Mask, MaskFormat, Operation};
 
 impl Context {
-    /// Submits `y = keep ? x·scale : +0` on buffer ranges. The same range for both means in place.
+    /// Submits an operation on ranges of buffers.
     ///
     /// # Errors
-    /// Those of [`record_forward`](Self::record_forward), and what the device says of the submission.
+    /// Those of [`record`](Self::record), and what the device says of the submission.
+    pub fn submit<'k>(
+        &self,
+        operation: impl Into<Keyed<'k, Operation>>,
+        ranges: Ranges<'_>,
+    ) -> Result<wgpu::SubmissionIndex, Error> {
+        self.submit_recorded(&mut Reports::now(), |_, encoder| self.record(encoder, operation, ranges))
+    }
+
+    /// Submits `y = keep ? x·scale : +0`: [`Operation::Forward`]. The same range for both means in place.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
     pub fn submit_forward<'a, 'k>(
         &self,
-        mask: impl Into<KeyedMask<'k>>,
+        mask: impl Into<Keyed<'k, Mask>>,
         input: impl Into<BufferRange<'a>>,
         output: impl Into<BufferRange<'a>>,
     ) -> Result<wgpu::SubmissionIndex, Error> {
-        self.submit(|encoder| self.record_forward(encoder, mask, input, output))
+        self.submit(mask.into().map(Operation::Forward), Ranges::new(input, output))
     }
 
-    /// Submits `dx = keep ? dy·scale : +0`, with the mask regenerated from the key.
+    /// Submits `dx = keep ? dy·scale : +0`: [`Operation::Backward`].
     ///
     /// # Errors
-    /// As [`submit_forward`](Self::submit_forward).
+    /// As [`submit`](Self::submit).
     pub fn submit_backward<'a, 'k>(
         &self,
-        mask: impl Into<KeyedMask<'k>>,
+        mask: impl Into<Keyed<'k, Mask>>,
         output_gradient: impl Into<BufferRange<'a>>,
         input_gradient: impl Into<BufferRange<'a>>,
     ) -> Result<wgpu::SubmissionIndex, Error> {
-        self.submit(|encoder| self.record_backward(encoder, mask, output_gradient, input_gradient))
+        self.submit(mask.into().map(Operation::Backward), Ranges::new(output_gradient, input_gradient))
     }
 
-    /// Submits the keep mask of `length` elements, of [`MaskFormat::size`] bytes.
+    /// Submits the keep mask of `length` elements, of [`MaskFormat::size`] bytes: [`Operation::KeepMask`].
     ///
     /// # Errors
-    /// As [`submit_forward`](Self::submit_forward).
+    /// As [`submit`](Self::submit).
     pub fn submit_keep_mask<'a, 'k>(
         &self,
-        mask: impl Into<KeyedMask<'k>>,
+        mask: impl Into<Keyed<'k, Mask>>,
         output: impl Into<BufferRange<'a>>,
         length: u64,
         format: MaskFormat,
     ) -> Result<wgpu::SubmissionIndex, Error> {
-        self.submit(|encoder| self.record_keep_mask(encoder, mask, output, length, format))
+        self.submit(mask.into().map(Operation::KeepMask), Ranges::mask(output, length, format))
     }
 
-    /// Submits `y = keep ? x·scale : +0` with a given packed mask.
+    /// Submits `y = keep ? x·scale : +0` with a packed mask of yours: [`Operation::ApplyMask`].
     ///
     /// # Errors
-    /// Those of [`record_apply_mask`](Self::record_apply_mask), and what the device says of the submission.
+    /// As [`submit`](Self::submit).
     pub fn submit_apply_mask<'a>(
         &self,
-        mask: impl Into<BufferRange<'a>>,
+        packed_mask: impl Into<BufferRange<'a>>,
         scale: f32,
         input: impl Into<BufferRange<'a>>,
         output: impl Into<BufferRange<'a>>,
     ) -> Result<wgpu::SubmissionIndex, Error> {
-        self.submit(|encoder| self.record_apply_mask(encoder, mask, scale, input, output))
+        let ranges = Ranges::new(input, output).with_packed_mask(packed_mask);
+        self.submit(Operation::ApplyMask { scale }, ranges)
     }
 
-    pub(super) fn submit(
+    /// Submits what `record` appends to an encoder.
+    pub(super) fn submit_recorded(
         &self,
-        record: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<(), Error>,
+        reports: &mut Reports,
+        record: impl FnOnce(&mut Reports, &mut wgpu::CommandEncoder) -> Result<(), Error>,
     ) -> Result<wgpu::SubmissionIndex, Error> {
         self.check_device()?;
         let descriptor = wgpu::CommandEncoderDescriptor { label: Some("wgpu-dropout") };
-        scoped(&self.inner.device, "submission", || {
-            let mut encoder = self.inner.device.create_command_encoder(&descriptor);
-            record(&mut encoder)?;
-            Ok(self.inner.queue.submit([encoder.finish()]))
-        })?
+        let (device, queue) = (&self.inner.device, &self.inner.queue);
+        let mut encoder = reports.scoped(device, "encoder", || device.create_command_encoder(&descriptor))?;
+        record(reports, &mut encoder)?;
+        reports.scoped(device, "submission", || queue.submit([encoder.finish()]))
     }
 }

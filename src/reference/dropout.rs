@@ -8,14 +8,15 @@ use crate::{Element, Error, Mask, MaskFormat};
 /// Computed in f32; 16-bit elements are rounded to nearest even once.
 ///
 /// # Errors
-/// [`Error::IndexRange`] when the elements lie past the generator's range, [`Error::View`].
+/// [`Error::IndexRange`] when the elements lie past the generator's range, [`Error::View`], [`Error::OutOfMemory`] when the
+/// host has no room for the result.
 pub fn forward<T: Element>(mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
     mask.check_length(x.len() as u64)?;
     if mask.keeps_all() {
         return Ok(x.to_vec());
     }
     let scale = mask.scale();
-    let mut y = Vec::with_capacity(x.len());
+    let mut y = reserve(x.len() as u64)?;
     for_each_decision(mask, x.len() as u64, |local, keep| {
         y.push(scale_or_drop(keep, scale, x[local as usize]));
     });
@@ -40,12 +41,13 @@ pub fn backward<T: Element>(mask: &Mask, dy: &[T]) -> Result<Vec<T>, Error> {
 /// As [`forward`].
 pub fn keep_mask(mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
     mask.check_length(length)?;
-    let mut words = vec![0; length.div_ceil(32) as usize];
+    let mut words: Vec<u32> = reserve(length.div_ceil(32))?;
+    words.resize(length.div_ceil(32) as usize, 0);
     for_each_decision(mask, length, |local, keep| words[(local >> 5) as usize] |= u32::from(keep) << (local & 31));
     Ok(words)
 }
 
-/// `y = keep ? x·scale : +0` with a given packed mask, as [`keep_mask`] returns one.
+/// `y = keep ? x·scale : +0` with a packed mask of the caller, as [`keep_mask`] returns one.
 ///
 /// # Errors
 /// [`Error::Size`] unless the mask has `⌈x.len()/32⌉` words.
@@ -53,6 +55,13 @@ pub fn apply_mask<T: Element>(mask: &[u32], scale: f32, x: &[T]) -> Result<Vec<T
     check_mask_words(mask, x.len())?;
     let keep = |j: usize| mask[j >> 5] >> (j & 31) & 1 == 1;
     Ok(x.iter().enumerate().map(|(j, &x)| scale_or_drop(keep(j), scale, x)).collect())
+}
+
+/// Room on the host for a result, or an error instead of the abort that a vector would make of it.
+pub(crate) fn reserve<T>(length: u64) -> Result<Vec<T>, Error> {
+    let mut vec = Vec::new();
+    let reserved = usize::try_from(length).ok().and_then(|length| vec.try_reserve_exact(length).ok());
+    reserved.map(|()| vec).ok_or(Error::OutOfMemory { what: "result on the host" })
 }
 
 /// Checks that a packed mask is one of `length` elements.

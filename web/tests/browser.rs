@@ -121,7 +121,7 @@ async fn generators_give_the_published_answers() {
 #[wasm_bindgen_test]
 async fn masks_equal_the_reference() {
     let context = context().await;
-    for generator in Generator::ALL {
+    for &generator in Generator::ALL {
         for (p, start, length) in [
             (0.1, 0, 1),
             (0.1, 5, 31),
@@ -218,7 +218,7 @@ fn both<T: Element>(mask: &Mask, bytes: u64) -> (Vec<u8>, Vec<u8>) {
 #[wasm_bindgen_test]
 async fn near_ranges_of_one_buffer() {
     let context = context().await;
-    for dtype in Dtype::ALL {
+    for &dtype in Dtype::ALL {
         for places in [[64, 192], [192, 64], [260, 388], [4, 132]] {
             check_two_ranges(&context, 1024, dtype, places, 128).await;
         }
@@ -229,7 +229,7 @@ async fn near_ranges_of_one_buffer() {
 #[wasm_bindgen_test]
 async fn in_place_ranges() {
     let context = context().await;
-    for dtype in Dtype::ALL {
+    for &dtype in Dtype::ALL {
         check_two_ranges(&context, 32_768, dtype, [260, 260], 16_388).await;
     }
 }

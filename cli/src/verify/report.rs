@@ -97,7 +97,7 @@ pub fn row(result: &Result) -> String {
     let name = format!("{}: {}", result.about, result.check);
     let passed = if result.outcome.passed() { "pass" } else { "FAIL" };
     let mut text = format!("  {name:<38} {:>12}  {passed:<6} {:>6.2} s\n", result.outcome.compared, result.seconds);
-    for line in result.outcome.problem().iter().chain(&result.outcome.first) {
+    for line in result.outcome.problem().iter().chain(&result.outcome.note).chain(&result.outcome.first) {
         text += &format!("    {line}\n");
     }
     text
@@ -163,6 +163,7 @@ fn adapter_json(report: &Report) -> Value {
                 "mismatches": result.outcome.mismatches,
                 "first_mismatches": result.outcome.first,
                 "error": result.outcome.error,
+                "note": result.outcome.note,
                 "seconds": result.seconds,
             })
         })
@@ -256,7 +257,7 @@ mod tests {
     }
 
     fn compared(compared: u64, mismatches: u64) -> Option<Outcome> {
-        Some(Outcome { compared, mismatches, first: vec!["here & <there>".to_owned()], error: None })
+        Some(Outcome { compared, mismatches, first: vec!["here & <there>".to_owned()], error: None, note: None })
     }
 
     fn crashed() -> Ended {

@@ -4,7 +4,7 @@ use crate::{Outcome, Subject, Suite};
 
 /// Random123's known answers, that of the C++ standard, and others of the file.
 pub async fn known_blocks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
-    for generator in Generator::ALL {
+    for &generator in Generator::ALL {
         let known: Vec<_> = suite.vectors.blocks.iter().filter(|known| known.generator == generator).collect();
         let counters: Vec<_> =
             known.iter().map(|known| block_counter(generator, &known.counter.words, &known.key.words)).collect();
@@ -22,7 +22,7 @@ pub async fn known_blocks(suite: &Suite, subject: &Subject, outcome: &mut Outcom
 /// Words from all over: an error in a carry shows only for some.
 pub async fn blocks(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
     let word = |n: u32| n.wrapping_mul(0x9e37_79b1) ^ n.wrapping_mul(0x85eb_ca6b).rotate_left(16);
-    for generator in Generator::ALL {
+    for &generator in Generator::ALL {
         let counters: Vec<_> = (0..8192)
             .map(|n| {
                 let words: [u32; 8] = std::array::from_fn(|i| word(n * 8 + i as u32));
@@ -56,7 +56,8 @@ fn block_counter(generator: Generator, counter: &[u32], key: &[u32]) -> BlockCou
             part: counter[2],
             domain: counter[3],
         },
-        Generator::Philox => BlockCounter {
+        // Philox.
+        _ => BlockCounter {
             seed: [key[0], key[1]],
             stream: [counter[2], counter[3]],
             group: [counter[0], counter[1] & 0x00ff_ffff],

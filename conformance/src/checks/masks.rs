@@ -121,8 +121,21 @@ pub async fn bytes_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Ou
     Ok(())
 }
 
-/// On a device with tiny limits.
-pub async fn pieces(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+/// By the kernels that other devices use.
+pub async fn other_schedules(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    let cases = || suite.cases.lengths.iter().chain(&suite.cases.starts).chain(&suite.cases.rows);
+    for (_, context) in subject.others() {
+        compare_masks(context, outcome, cases().chain(&suite.cases.probabilities)).await?;
+        for (case, offset) in cases().filter(|case| case.length > 2000).zip([1, 2, 3, 4].into_iter().cycle()) {
+            compare_in_buffer(subject, context, outcome, case, MaskFormat::Bytes, offset).await?;
+        }
+    }
+    Ok(())
+}
+
+/// On a device with tiny limits. A browser gives none: there nothing is split, and this says so.
+pub async fn chunks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    outcome.note_unless(subject.splits(), "this device is an ordinary one: nothing was split");
     let large = suite.cases.lengths.iter().chain(&suite.cases.rows).filter(|case| case.length > 2049);
     for (case, offset) in large.zip([4, 1, 2, 3].into_iter().cycle()) {
         compare_in_buffer(subject, subject.tiny(), outcome, case, MaskFormat::Bits, 4).await?;
@@ -143,7 +156,8 @@ async fn compare_in_buffer(
     outcome.compare(untouched, || format!("bytes around a mask of {format:?} at byte {offset} were written: {case}"));
     match format {
         MaskFormat::Bits => compare_words(outcome, case, &bytemuck::pod_collect_to_vec(&bytes)),
-        MaskFormat::Bytes => {
+        // Bytes.
+        _ => {
             for (local, &actual) in (0..).zip(&bytes) {
                 let expected = u8::from(case.keeps(local));
                 outcome.compare(expected == actual, || {

@@ -63,7 +63,8 @@ pub(crate) const ALL: &[Check] = checks! {
     Masks masks "keys in buffers" keys_in_buffers
     Masks masks "bits in buffers" bits_in_buffers
     Masks masks "bytes in buffers" bytes_in_buffers
-    Masks masks "pieces" pieces
+    Masks masks "chunks" chunks
+    Masks masks "other schedules" other_schedules
     Values values "known scales" known_scales
     Values values "known values" known_values
     Values values "lengths" lengths
@@ -77,8 +78,9 @@ pub(crate) const ALL: &[Check] = checks! {
     Values values "bf16 in buffers" bf16_in_buffers
     Values values "in place" in_place
     Values values "two ranges of one buffer" two_ranges_of_one_buffer
-    Values values "given masks" given_masks
+    Values values "packed masks" packed_masks
     Values values "rows" rows
     Values values "splits" splits
-    Values values "pieces" pieces
+    Values values "chunks" chunks
+    Values values "other schedules" other_schedules
 };

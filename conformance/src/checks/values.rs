@@ -82,7 +82,7 @@ async fn every_value(subject: &Subject, outcome: &mut Outcome, dtype: Dtype) -> 
     let x: Vec<u32> = (0..1 << 16).collect();
     for (p, keys) in [(0.0, 1), (1e-6, 1), (0.1, 2), (0.2, 2), (1.0 / 3.0, 2), (0.5, 2)] {
         for step in 0..keys {
-            let case = Case::of(p, Dropout::new(p)?.mask(Key::new(1).step(step)), 1 << 16)?;
+            let case = Case::of(p, Dropout::new(p)?.mask(Key::new(1).with_step(step)), 1 << 16)?;
             let expected = elements::expected(&case.mask, dtype, &x)?;
             let actual = elements::forward(subject.context(), &case.mask, dtype, &x).await?;
             compare(outcome, &case, dtype, &x, &expected, &actual);
@@ -131,7 +131,7 @@ async fn between_buffers(
 }
 
 pub async fn in_place(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
-    for dtype in Dtype::ALL {
+    for &dtype in Dtype::ALL {
         for case in suite.cases.starts.iter().filter(|case| case.mask.generator() == Generator::Threefry) {
             for before in [16, 1] {
                 let at = before * dtype.size();
@@ -145,7 +145,7 @@ pub async fn in_place(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -
 
 /// As frameworks pack tensors. The input must stay.
 pub async fn two_ranges_of_one_buffer(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
-    for dtype in Dtype::ALL {
+    for &dtype in Dtype::ALL {
         for case in suite.cases.starts.iter().filter(|case| case.mask.generator() == Generator::Threefry) {
             let (low, high) = apart(case, dtype);
             for (input, output) in [(low, high), (high, low)] {
@@ -157,9 +157,9 @@ pub async fn two_ranges_of_one_buffer(suite: &Suite, subject: &Subject, outcome:
     Ok(())
 }
 
-/// The reference's masks, given in a buffer, to ranges that begin inside a word and to others.
-pub async fn given_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
-    for dtype in Dtype::ALL {
+/// The reference's masks, packed in a buffer, to ranges that begin inside a word and to others.
+pub async fn packed_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    for &dtype in Dtype::ALL {
         for case in suite.cases.lengths.iter().filter(|case| case.mask.generator() == Generator::Threefry) {
             for before in [16, 1] {
                 let x = case.input(dtype);
@@ -185,7 +185,7 @@ fn apart(case: &Case, dtype: Dtype) -> (u64, u64) {
 /// A matrix cut in four unevenly, by rows and by columns, equals the whole.
 pub async fn splits(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
     let (rows, columns) = (101, 77);
-    for generator in Generator::ALL {
+    for &generator in Generator::ALL {
         let whole = Case::new(0.3, generator, View::contiguous((1 << 35) - 3000), rows * columns)?;
         let x = whole.input(Dtype::F32);
         let expected = elements::expected(&whole.mask, Dtype::F32, &x)?;
@@ -209,8 +209,39 @@ pub async fn splits(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Resu
     Ok(())
 }
 
-/// On a device with tiny limits: between buffers, and between two ranges too far apart for one binding.
-pub async fn pieces(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+/// By the kernels that other devices use: every type, from every start of a group, where 16 bytes can be moved at once and
+/// where they cannot, in place and between buffers.
+pub async fn other_schedules(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    let threefry = |case: &&Case| case.mask.generator() == Generator::Threefry && case.length > 2000;
+    let views = (0..8).map(View::contiguous).chain([View::contiguous((1 << 35) - 1027)]);
+    let starts = views.map(|view| Case::new(0.3, Generator::Threefry, view, 2100)).collect::<Result<Vec<_>, _>>()?;
+    let edges = suite.cases.probabilities.iter().chain(&suite.cases.rows).filter(threefry);
+    for (_, context) in subject.others() {
+        for case in suite.cases.lengths.iter().chain(&suite.cases.starts).chain(&suite.cases.probabilities) {
+            let x = case.input(Dtype::F32);
+            let expected = elements::expected(&case.mask, Dtype::F32, &x)?;
+            let actual = elements::forward(context, &case.mask, Dtype::F32, &x).await?;
+            compare(outcome, case, Dtype::F32, &x, &expected, &actual);
+        }
+        for &dtype in Dtype::ALL {
+            for case in starts.iter().chain(edges.clone()) {
+                for (input, output, one_buffer) in
+                    [(16, 16, false), (0, 1, false), (1, 0, false), (1, 1, false), (3, 2, false), (5, 5, true)]
+                {
+                    let [input, output] = [input, output].map(|elements| elements * dtype.size());
+                    let place = Place { input, output, one_buffer };
+                    compare_in_buffers(subject, context, outcome, case, dtype, place).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// On a device with tiny limits: between buffers, and between two ranges too far apart for one binding. A browser gives
+/// none: there nothing is split, and this says so.
+pub async fn chunks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    outcome.note_unless(subject.splits(), "this device is an ordinary one: nothing was split");
     let threefry = |case: &&Case| case.mask.generator() == Generator::Threefry && case.length > 2049;
     let lengths = suite.cases.lengths.iter().filter(threefry);
     let rows = suite.cases.rows.iter().filter(threefry);

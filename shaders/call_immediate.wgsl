@@ -1,2 +1,0 @@
-// Parameters as immediates: they lie in the command itself.
-var<immediate> call: Call;

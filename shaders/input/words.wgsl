@@ -1,0 +1,10 @@
+// Input: ranges at whole words.
+
+fn input_one_word(element: u32) -> u32 {
+    return input_word(element / ELEMENTS_PER_WORD);
+}
+
+fn input_four_words(element: u32) -> vec4<u32> {
+    let word = element / ELEMENTS_PER_WORD;
+    return vec4<u32>(input_word(word), input_word(word + 1u), input_word(word + 2u), input_word(word + 3u));
+}

@@ -1,0 +1,38 @@
+// An elementwise operation for devices that run on the CPU, of whole workgroups: an invocation moves RUN neighbouring
+// elements, four words at a time. The output begins at a multiple of 16 bytes.
+// needs: kernel/elements, decision, storage, operation, format, input
+
+const ELEMENTS_PER_QUAD = 4u * ELEMENTS_PER_WORD;
+
+fn move_quad(position: u32, quad: u32, keep: u32) {
+    let x = input_four_words(parameters.elements.input_offset + position + quad * ELEMENTS_PER_QUAD);
+    let to = (parameters.elements.output_offset + position) / ELEMENTS_PER_QUAD + quad;
+    store_output_quad(to, apply(x, keep >> (quad * ELEMENTS_PER_QUAD)));
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let position = first_position(workgroup, workgroups, invocation);
+    let input = parameters.elements.input_offset + position;
+    let to = (parameters.elements.output_offset + position) / ELEMENTS_PER_QUAD;
+    // Some loads come before the random numbers, so that memory and arithmetic overlap.
+    let quad_0 = input_four_words(input);
+    let quad_1 = input_four_words(input + ELEMENTS_PER_QUAD);
+    let quad_2 = input_four_words(input + 2u * ELEMENTS_PER_QUAD);
+    let quad_3 = input_four_words(input + 3u * ELEMENTS_PER_QUAD);
+    let keep = decide_bits(position);
+    store_output_quad(to, apply(quad_0, keep));
+    store_output_quad(to + 1u, apply(quad_1, keep >> ELEMENTS_PER_QUAD));
+    store_output_quad(to + 2u, apply(quad_2, keep >> (2u * ELEMENTS_PER_QUAD)));
+    store_output_quad(to + 3u, apply(quad_3, keep >> (3u * ELEMENTS_PER_QUAD)));
+    if ELEMENTS_PER_WORD == 1u {
+        move_quad(position, 4u, keep);
+        move_quad(position, 5u, keep);
+        move_quad(position, 6u, keep);
+        move_quad(position, 7u, keep);
+    }
+}

@@ -1,0 +1,64 @@
+// An elementwise operation for GPUs, of whole workgroups: neighbouring invocations access neighbouring units of memory,
+// a word or four, so that the accesses of a subgroup join into few transactions. Each invocation decides RUN neighbouring
+// elements and lends the bits to the others.
+// needs: kernel/elements, decision, storage, operation, format, input
+
+const ELEMENTS_PER_UNIT = WORDS_PER_UNIT * ELEMENTS_PER_WORD;
+const UNITS = RUN / ELEMENTS_PER_UNIT;
+// Elements from one unit of an invocation to its next.
+const STEP = WORKGROUP_SIZE * ELEMENTS_PER_UNIT;
+
+var<workgroup> keep_runs: array<u32, WORKGROUP_SIZE>;
+
+// Where an invocation's units begin: element `first` of the tile is element `input` and unit `output` of the ranges.
+struct Share {
+    first: u32,
+    input: u32,
+    output: u32,
+}
+
+fn move_unit(share: Share, i: u32) {
+    var run = (share.first + i * STEP) / RUN;
+    var bit = (share.first + i * STEP) % RUN;
+    if STEP % RUN == 0u {
+        // Simpler: the bits of all units are at one place.
+        run = share.first / RUN + i * (STEP / RUN);
+        bit = share.first % RUN;
+    }
+    let keep = keep_runs[run];
+    let input_element = share.input + i * STEP;
+    let output_unit = share.output + i * WORKGROUP_SIZE;
+    if WORDS_PER_UNIT == 4u {
+        store_output_quad(output_unit, apply(input_four_words(input_element), keep >> bit));
+    } else {
+        store_output_word(output_unit, apply_word(input_one_word(input_element), keep, bit));
+    }
+}
+
+fn move_four_units(share: Share, i: u32) {
+    move_unit(share, i);
+    move_unit(share, i + 1u);
+    move_unit(share, i + 2u);
+    move_unit(share, i + 3u);
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    keep_runs[invocation] = decide_bits(first_position(workgroup, workgroups, invocation));
+    workgroupBarrier();
+    let tile = first_position(workgroup, workgroups, 0u);
+    let first = invocation * ELEMENTS_PER_UNIT;
+    let output = (parameters.elements.output_offset + tile) / ELEMENTS_PER_UNIT + invocation;
+    let share = Share(first, parameters.elements.input_offset + tile + first, output);
+    move_four_units(share, 0u);
+    if UNITS >= 8u {
+        move_four_units(share, 4u);
+    }
+    for (var i = 8u; i < UNITS; i += 4u) {
+        move_four_units(share, i);
+    }
+}

@@ -1,2 +1,0 @@
-// Memory is accessed four words at a time.
-alias Unit = vec4<u32>;

@@ -1,2 +1,0 @@
-// Memory is accessed a word at a time.
-alias Unit = u32;

@@ -1,0 +1,205 @@
+//! Between host and device: uploads, and read-backs that wait without spinning.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_channel::oneshot;
+
+use super::{context::Context, error_scope::Reports};
+use crate::Error;
+
+impl Context {
+    /// A new storage buffer with this content, padded to whole words.
+    pub(super) fn upload(&self, reports: &mut Reports, bytes: &[u8]) -> Result<wgpu::Buffer, Error> {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let buffer = self.create_buffer(reports, (bytes.len() as u64).next_multiple_of(4), usage)?;
+        let (words, rest) = bytes.split_at(bytes.len() - bytes.len() % 4);
+        reports.scoped(&self.inner.device, "upload", || {
+            self.inner.queue.write_buffer(&buffer, 0, words);
+            if !rest.is_empty() {
+                let mut last = [0; 4];
+                last[..rest.len()].copy_from_slice(rest);
+                self.inner.queue.write_buffer(&buffer, words.len() as u64, &last);
+            }
+        })?;
+        Ok(buffer)
+    }
+
+    pub(super) fn create_buffer(
+        &self,
+        reports: &mut Reports,
+        size: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Result<wgpu::Buffer, Error> {
+        let limit = self.inner.limits.max_buffer_size;
+        if size > limit {
+            return Err(Error::TooLarge { bytes: size, limit, what: "max_buffer_size" });
+        }
+        reports.scoped(&self.inner.device, "buffer", || {
+            self.inner.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("wgpu-dropout slice"),
+                size,
+                usage,
+                mapped_at_creation: false,
+            })
+        })
+    }
+
+    /// Submits what `record` appends, then a copy of `buffer` to where the host can read it.
+    pub(super) fn read_back(
+        &self,
+        reports: &mut Reports,
+        buffer: &wgpu::Buffer,
+        record: impl FnOnce(&mut Reports, &mut wgpu::CommandEncoder) -> Result<(), Error>,
+    ) -> Result<Readback, Error> {
+        let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
+        let staging = self.create_buffer(reports, buffer.size(), usage)?;
+        let submission = self.submit_recorded(reports, |reports, encoder| {
+            record(reports, encoder)?;
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+            Ok(())
+        })?;
+        let (reply, mapped) = Reply::new();
+        let callback = reply.clone();
+        reports.scoped(&self.inner.device, "read-back", || {
+            staging.map_async(wgpu::MapMode::Read, .., move |result| {
+                callback.send(result.map_err(|error| error.to_string()));
+            });
+        })?;
+        Ok(Readback { context: self.clone(), staging, wait: Wait { submission, reply }, mapped })
+    }
+}
+
+/// A result on its way to the host.
+pub(super) struct Readback {
+    context: Context,
+    staging: wgpu::Buffer,
+    wait: Wait,
+    mapped: oneshot::Receiver<Result<(), String>>,
+}
+
+/// What someone has to wait for so that a read-back ends.
+struct Wait {
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "browsers have nothing to wait with"))]
+    submission: wgpu::SubmissionIndex,
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "in browsers only the callback replies"))]
+    reply: Reply,
+}
+
+/// Says once how a mapping ended: the device's callback does, or who finds that the device is gone.
+#[derive(Clone)]
+struct Reply(Arc<Mutex<Option<oneshot::Sender<Result<(), String>>>>>);
+
+impl Reply {
+    fn new() -> (Self, oneshot::Receiver<Result<(), String>>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(Arc::new(Mutex::new(Some(sender)))), receiver)
+    }
+
+    fn send(&self, result: Result<(), String>) {
+        if let Some(sender) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Nobody listens when the future was dropped.
+            let _ = sender.send(result);
+        }
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Wait {
+    /// Blocks until the device has run the submission. The callback comes from whichever thread polls the device then.
+    fn run(self, device: &wgpu::Device) {
+        let wait = wgpu::PollType::Wait { submission_index: Some(self.submission), timeout: None };
+        if let Err(error) = device.poll(wait) {
+            self.reply.send(Err(error.to_string()));
+        }
+    }
+}
+
+/// The thread that waits for the device on behalf of async calls: there is one while there is something to wait for, and
+/// none otherwise.
+#[derive(Default)]
+pub(super) struct Waiter {
+    #[cfg(not(target_arch = "wasm32"))]
+    waits: Mutex<(Vec<Wait>, bool)>,
+}
+
+impl std::fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiter").finish_non_exhaustive()
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Context {
+    /// Has the waiting thread wait for this too, and starts one where there is none.
+    fn wait_elsewhere(&self, wait: Wait) {
+        let waiter = |inner: &super::context::Inner| -> Option<Wait> {
+            let mut waits = inner.waiter.waits.lock().unwrap_or_else(PoisonError::into_inner);
+            let next = if waits.0.is_empty() { None } else { Some(waits.0.remove(0)) };
+            // Under the lock: whoever comes next sees that nobody waits any more.
+            waits.1 = next.is_some();
+            next
+        };
+        let start = {
+            let mut waits = self.inner.waiter.waits.lock().unwrap_or_else(PoisonError::into_inner);
+            waits.0.push(wait);
+            !std::mem::replace(&mut waits.1, true)
+        };
+        if start {
+            let context = self.clone();
+            let thread = std::thread::Builder::new().name("wgpu-dropout".to_owned()).spawn(move || {
+                while let Some(wait) = waiter(&context.inner) {
+                    wait.run(&context.inner.device);
+                }
+            });
+            if thread.is_err() {
+                // No thread is to be had: wait here.
+                while let Some(wait) = waiter(&self.inner) {
+                    wait.run(&self.inner.device);
+                }
+            }
+        }
+    }
+}
+
+impl Readback {
+    /// Appends the first `count` elements to `out`, which has room for them.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn finish_into_blocking<T: bytemuck::Pod>(self, out: &mut Vec<T>, count: usize) -> Result<(), Error> {
+        let Self { context, staging, wait, mapped } = self;
+        wait.run(&context.inner.device);
+        copy_into(&context, &staging, pollster::block_on(mapped), out, count)
+    }
+
+    /// The same without blocking the thread: someone must poll the device on native, and in browsers the event loop does.
+    pub(super) async fn finish_into<T: bytemuck::Pod>(self, out: &mut Vec<T>, count: usize) -> Result<(), Error> {
+        let Self { context, staging, wait, mapped } = self;
+        #[cfg(not(target_arch = "wasm32"))]
+        context.wait_elsewhere(wait);
+        #[cfg(target_arch = "wasm32")]
+        let _ = wait;
+        let mapped = mapped.await;
+        copy_into(&context, &staging, mapped, out, count)
+    }
+}
+
+fn copy_into<T: bytemuck::Pod>(
+    context: &Context,
+    staging: &wgpu::Buffer,
+    mapped: Result<Result<(), String>, oneshot::Canceled>,
+    out: &mut Vec<T>,
+    count: usize,
+) -> Result<(), Error> {
+    let explain = |message: String| {
+        let lost = context.check_device().err();
+        lost.unwrap_or(Error::Device { what: "read-back", message, source: None })
+    };
+    mapped.map_err(|_| explain("the device dropped the request".to_owned()))?.map_err(explain)?;
+    let view = staging.get_mapped_range(..).map_err(|error| explain(error.to_string()))?;
+    let bytes = &view[..count * size_of::<T>()];
+    match bytemuck::try_cast_slice(bytes) {
+        Ok(values) => out.extend_from_slice(values),
+        // Mapped memory is aligned in practice; nothing promises it.
+        Err(_) => out.extend(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned::<T>)),
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! The WGSL files, and how a kernel's text is put together from them.
+//!
+//! A fragment opens with a sentence of what it computes, and a head that says what it takes:
+//!
+//! - `// needs: a, b`: other fragments by their path, or by a role that the kernel fills ("decision", "storage");
+//! - `// parameters: name: Type, …`: its blocks of the kernel's parameters;
+//! - `// enables: f16`: an extension of WGSL.
+
+/// One WGSL file.
+#[derive(Debug)]
+pub(crate) struct Fragment {
+    /// Its path below shaders/, without the ending.
+    pub(crate) name: &'static str,
+    pub(crate) text: &'static str,
+}
+
+macro_rules! fragments {
+    ($($name:literal)+) => {
+        &[$(Fragment { name: $name, text: include_str!(concat!("../../shaders/", $name, ".wgsl")) }),+]
+    };
+}
+
+/// Every file.
+pub(crate) static ALL: &[Fragment] = fragments! {
+    "generator/threefry4x32" "generator/philox4x32"
+    "random/keep_rule" "random/keep_bits" "random/keep_group" "random/alignment"
+    "key/parameter" "key/buffer"
+    "decision/all" "decision/blocked" "decision/grouped" "decision/shifted" "decision/grouped_bits" "decision/rows"
+    "decision/packed_mask"
+    "operation/inverted" "operation/identity"
+    "storage/f32" "storage/halves" "storage/f16" "storage/f16_integer" "storage/f16_native" "storage/bf16" "storage/f32_group"
+    "storage/halves_group"
+    "input/quads" "input/words" "input/halves"
+    "kernel/elements" "kernel/elementwise_groups" "kernel/elementwise_interleaved" "kernel/elementwise_blocked"
+    "kernel/elementwise_edge" "kernel/mask_bits" "kernel/mask_bytes" "kernel/advance_key" "kernel/random_blocks"
+    "kernel/probe_f16"
+};
+
+impl Fragment {
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|fragment| fragment.name == name)
+    }
+
+    fn head(&self, field: &str) -> impl Iterator<Item = &'static str> {
+        let head = self.text.lines().take_while(|line| line.starts_with("//"));
+        let prefix = format!("// {field}: ");
+        head.filter_map(move |line| line.strip_prefix(prefix.as_str())).flat_map(|names| names.split(", "))
+    }
+
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &'static str> {
+        self.head("needs")
+    }
+
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.head("parameters")
+    }
+
+    pub(crate) fn enables(&self) -> impl Iterator<Item = &'static str> {
+        self.head("enables")
+    }
+}
+
+/// The fragments that `name` needs, itself last. `role` names the fragment that fills a role.
+///
+/// # Panics
+/// Where a fragment or a role is missing: tests assemble every kernel.
+pub(crate) fn collect(name: &'static str, role: &impl Fn(&str) -> Option<&'static str>) -> Vec<&'static Fragment> {
+    let mut found = vec![];
+    visit(name, role, &mut found);
+    found
+}
+
+fn visit(name: &str, role: &impl Fn(&str) -> Option<&'static str>, found: &mut Vec<&'static Fragment>) {
+    // A role may be empty: f32 has no format to convert.
+    let name = if name.contains('/') { name } else { role(name).unwrap_or_else(|| panic!("no role '{name}'")) };
+    if name.is_empty() || found.iter().any(|fragment| fragment.name == name) {
+        return;
+    }
+    let fragment = Fragment::find(name).unwrap_or_else(|| panic!("no fragment '{name}'"));
+    for needed in fragment.needs() {
+        visit(needed, role, found);
+    }
+    found.push(fragment);
+}

@@ -1,0 +1,81 @@
+//! What a device runs, as data: from an operation and where its operands lie to WGSL text, parameters, bindings and a
+//! grid. Without wgpu and without a device: for frameworks that launch for themselves, for porting, and for reading.
+//!
+//! [`Plan`] splits operands into chunks that a [`Target`] can bind, and gives the [`Launch`]es of an operation. A launch
+//! needs no more than its [`Kernel`]'s text, the parameters' bytes, the bindings of its chunk, and a number of workgroups:
+//!
+//! ```
+//! use wgpu_dropout::kernels::{KeyPlace, Operand, Operands, Plan, Schedule, Style, Target};
+//! use wgpu_dropout::{Dropout, Dtype, Key, Operation};
+//!
+//! let target = Target::new(Schedule::Groups).with_style(Style::ONE_GROUP);
+//! // Two tensors of 1000 f32 elements in two buffers.
+//! let operands = Operands::values(Dtype::F32, Operand::new(0, 0, 4000), Operand::new(1, 0, 4000))?;
+//! let plan = Plan::new(&target, &operands)?;
+//!
+//! let mask = Dropout::new(0.1)?.mask(Key::new(42));
+//! for launch in plan.launches(&Operation::Forward(mask), KeyPlace::Parameters)? {
+//!     let kernel = launch.kernel();
+//!     println!("{kernel}: {} bytes of WGSL", kernel.wgsl().len());
+//!     println!("bindings of group 0: {:?}", plan.bindings(launch.chunk()));
+//!     println!("parameters: {:02x?}, workgroups: {:?}", launch.parameters(), launch.workgroups());
+//! }
+//! # Ok::<(), wgpu_dropout::Error>(())
+//! ```
+//!
+//! `examples/launch.rs` runs such launches on plain wgpu.
+//!
+//! How it is put together: an operand table becomes the bindings ([`operand`](self)), fragments of WGSL that declare what
+//! they need become the text, and one function, in `plan.rs`, chooses which kernel handles which elements. Whoever adds a
+//! member of the family begins there: see CONTRIBUTING.md.
+
+mod fragment;
+mod kernel;
+mod operand;
+mod parameters;
+mod plan;
+mod reachable;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use kernel::Kernel;
+pub use operand::{Binding, Operand, Operands};
+pub use plan::{KeyPlace, Launch, Launches, Plan};
+pub use reachable::reachable;
+pub(crate) use parameters::words;
+pub use target::{F16Conversion, ParameterStyle, Schedule, Style, Target};
+
+#[cfg(feature = "gpu")]
+pub(crate) use operand::Layout;
+#[cfg(feature = "gpu")]
+pub(crate) use parameters::MAX_BYTES as MAX_PARAMETER_BYTES;
+#[cfg(feature = "gpu")]
+pub(crate) use operand::check as check_operand;
+#[cfg(feature = "gpu")]
+pub(crate) use plan::{F16_PROBES, advance_key, probe_f16, random_blocks};
+
+use crate::Generator;
+
+const fn generator_fragment(generator: Generator) -> &'static str {
+    match generator {
+        Generator::Threefry => "generator/threefry4x32",
+        Generator::Philox => "generator/philox4x32",
+    }
+}
+
+/// The text of the keep rule for users' own kernels: the fragments that [`wgsl::keep_rule`](crate::wgsl) joins.
+pub(crate) fn keep_rule_text(generator: Generator) -> String {
+    let role = |role: &str| match role {
+        "generator" => Some(generator_fragment(generator)),
+        "alignment" => Some("random/alignment"),
+        _ => None,
+    };
+    let fragments = fragment::collect("random/keep_bits", &role);
+    fragments.iter().map(|fragment| fragment.text).collect::<Vec<_>>().join("\n")
+}
+
+/// The text of a generator alone.
+pub(crate) fn generator_text(generator: Generator) -> &'static str {
+    fragment::Fragment::find(generator_fragment(generator)).map_or("", |fragment| fragment.text)
+}

@@ -1,0 +1,335 @@
+//! Operands: the ranges of buffers that an operation reads and writes, and the bindings that show them to a kernel.
+
+use std::fmt::Write;
+
+use smallvec::SmallVec;
+
+use super::target::{Style, Target};
+use crate::{Dtype, Error, MaskFormat};
+
+/// A range of a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Operand {
+    /// Which buffer: any number, the same for the same buffer.
+    pub buffer: u32,
+    /// Bytes before the range.
+    pub offset: u64,
+    /// Bytes of the range.
+    pub size: u64,
+}
+
+impl Operand {
+    /// `size` bytes of a buffer from byte `offset` on.
+    pub const fn new(buffer: u32, offset: u64, size: u64) -> Self {
+        Self { buffer, offset, size }
+    }
+
+    fn end(&self) -> u64 {
+        self.offset.saturating_add(self.size)
+    }
+
+    /// The first 4-byte word, and one past the last.
+    fn words(&self) -> (u64, u64) {
+        (self.offset / 4, self.end().div_ceil(4))
+    }
+}
+
+/// What an operation works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operands {
+    pub(crate) kind: Kind,
+    pub(crate) input: Option<Operand>,
+    pub(crate) packed_mask: Option<Operand>,
+    pub(crate) output: Operand,
+    /// Elements.
+    pub(crate) length: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Elements in, elements out.
+    Values(Dtype),
+    /// A keep mask out.
+    Mask(MaskFormat),
+}
+
+impl Operands {
+    /// Elements of a type from `input` to `output`; the same range for both means in place.
+    ///
+    /// # Errors
+    /// [`Error::Alignment`], [`Error::Size`], [`Error::Length`], [`Error::Overlap`].
+    pub fn values(dtype: Dtype, input: Operand, output: Operand) -> Result<Self, Error> {
+        let element = dtype.size();
+        check("input", &input, element)?;
+        check("output", &output, element)?;
+        if input.size != output.size {
+            return Err(Error::Length { input: input.size, output: output.size });
+        }
+        if input != output {
+            check_apart("input", &input, &output)?;
+        }
+        let length = input.size / element;
+        Ok(Self { kind: Kind::Values(dtype), input: Some(input), packed_mask: None, output, length })
+    }
+
+    /// The same, with a packed mask of the caller: 4·⌈n/32⌉ bytes for n elements.
+    ///
+    /// # Errors
+    /// Those of [`values`](Self::values), and [`Error::Overlap`] where the mask shares a word with the output.
+    pub fn with_packed_mask(self, mask: Operand) -> Result<Self, Error> {
+        check("mask", &mask, 4)?;
+        if mask.size != MaskFormat::Bits.size(self.length) {
+            return Err(Error::Size { role: "mask", size: mask.size, remedy: MaskFormat::REMEDY });
+        }
+        check_apart("mask", &mask, &self.output)?;
+        Ok(Self { packed_mask: Some(mask), ..self })
+    }
+
+    /// The keep mask of `length` elements.
+    ///
+    /// # Errors
+    /// [`Error::Alignment`], [`Error::Size`] unless the range has [`MaskFormat::size`] bytes.
+    pub fn mask(format: MaskFormat, length: u64, output: Operand) -> Result<Self, Error> {
+        check("mask", &output, if format == MaskFormat::Bits { 4 } else { 1 })?;
+        if output.size != format.size(length) {
+            return Err(Error::Size { role: "mask", size: output.size, remedy: MaskFormat::REMEDY });
+        }
+        Ok(Self { kind: Kind::Mask(format), input: None, packed_mask: None, output, length })
+    }
+
+    /// Elements.
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub(crate) fn in_place(&self) -> bool {
+        self.input == Some(self.output)
+    }
+
+    /// How many ranges of the output's buffer one binding may have to hold.
+    pub(crate) fn ranges_of_the_output(&self) -> u64 {
+        let beside = |operand: Option<Operand>| operand.is_some_and(|operand| operand.buffer == self.output.buffer);
+        1 + u64::from(beside(self.input) && !self.in_place()) + u64::from(beside(self.packed_mask))
+    }
+}
+
+pub(crate) fn check(role: &'static str, operand: &Operand, alignment: u64) -> Result<(), Error> {
+    let &Operand { offset, size, .. } = operand;
+    if !offset.is_multiple_of(alignment) {
+        return Err(Error::Alignment { role, offset, alignment });
+    }
+    if !size.is_multiple_of(alignment) {
+        return Err(Error::Size { role, size, remedy: "it must be a multiple of the size of an element" });
+    }
+    Ok(())
+}
+
+/// An error where two ranges of one buffer share a word, which two invocations would write to, or read and write.
+fn check_apart(role: &'static str, other: &Operand, output: &Operand) -> Result<(), Error> {
+    let ((start, end), (output_start, output_end)) = (other.words(), output.words());
+    if other.buffer == output.buffer && other.size > 0 && start < output_end && output_start < end {
+        return Err(Error::Overlap {
+            role,
+            start: other.offset,
+            end: other.end(),
+            output_start: output.offset,
+            output_end: output.end(),
+        });
+    }
+    Ok(())
+}
+
+/// A storage binding of a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Binding {
+    /// Which buffer, as in [`Operand::buffer`].
+    pub buffer: u32,
+    /// Bytes before the binding, a multiple of the target's alignment.
+    pub offset: u64,
+    /// Bytes, a multiple of 4.
+    pub size: u64,
+    /// Whether the kernel writes there.
+    pub written: bool,
+}
+
+impl Binding {
+    /// The smallest binding of a part of a range.
+    fn of(operand: &Operand, part: &std::ops::Range<u64>, written: bool, target: &Target) -> Self {
+        let (start, end) = (operand.offset + part.start, operand.offset + part.end);
+        let offset = start - start % u64::from(target.binding_alignment);
+        Self { buffer: operand.buffer, offset, size: end.next_multiple_of(4) - offset, written }
+    }
+
+    fn end(&self) -> u64 {
+        self.offset + self.size
+    }
+
+    /// One binding for both, where they are of a buffer that is written to, and overlap: no byte may be bound twice then.
+    fn join(&mut self, other: &Self, written: bool) -> bool {
+        let overlap = self.offset < other.end() && other.offset < self.end();
+        let joined = self.buffer == other.buffer && written && overlap;
+        if joined {
+            let end = self.end().max(other.end());
+            self.offset = self.offset.min(other.offset);
+            self.size = end - self.offset;
+        }
+        joined
+    }
+}
+
+/// What an operand is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Input,
+    PackedMask,
+    Output,
+}
+
+impl Role {
+    pub(crate) const ALL: [Self; 3] = [Self::Input, Self::PackedMask, Self::Output];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::PackedMask => "packed_mask",
+            Self::Output => "output",
+        }
+    }
+}
+
+/// Which binding shows which operand. What of the bindings a kernel's text depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Layout {
+    /// For each role the number of its binding.
+    bindings: [Option<u8>; 3],
+    /// A bit for each binding: whether it is declared `read_write`.
+    written: u8,
+    count: u8,
+}
+
+impl Layout {
+    /// The layout of `roles` with a binding each, of which the output alone is written to.
+    pub(crate) const OUTPUT: Self = Self { bindings: [None, None, Some(0)], written: 1, count: 1 };
+    pub(crate) const INPUT_OUTPUT: Self = Self { bindings: [Some(0), None, Some(1)], written: 2, count: 2 };
+
+    pub(crate) const fn binding(self, role: Role) -> Option<u8> {
+        self.bindings[role as usize]
+    }
+
+    pub(crate) const fn count(self) -> u8 {
+        self.count
+    }
+
+    pub(crate) const fn is_written(self, binding: u8) -> bool {
+        self.written >> binding & 1 == 1
+    }
+
+    /// The WGSL declarations: of every binding an array of words, or of units of four words where every operand in it is
+    /// accessed so; and for every operand functions that access it either way.
+    pub(crate) fn declare(self, by_quads: impl Fn(Role) -> bool) -> String {
+        let mut text = String::new();
+        for binding in 0..self.count {
+            let roles: Vec<_> = Role::ALL.into_iter().filter(|&role| self.binding(role) == Some(binding)).collect();
+            let name = roles.iter().map(|role| role.name()).collect::<Vec<_>>().join("_and_");
+            let quads = roles.iter().all(|&role| by_quads(role));
+            let access = if self.is_written(binding) { "read_write" } else { "read" };
+            let element = if quads { "vec4<u32>" } else { "u32" };
+            let _ = writeln!(
+                text,
+                "@group(0) @binding({binding}) var<storage, {access}> {name}_binding: array<{element}>;"
+            );
+            for role in roles {
+                declare_access(&mut text, role, &format!("{name}_binding"), quads, self.is_written(binding));
+            }
+        }
+        text
+    }
+}
+
+fn declare_access(text: &mut String, role: Role, binding: &str, quads: bool, written: bool) {
+    let name = role.name();
+    let (word, quad) = match quads {
+        true => (format!("{binding}[i / 4u][i % 4u]"), format!("{binding}[i]")),
+        false => {
+            let words: Vec<_> = (0..4).map(|j| format!("{binding}[4u * i + {j}u]")).collect();
+            (format!("{binding}[i]"), format!("vec4<u32>({})", words.join(", ")))
+        }
+    };
+    let _ = writeln!(text, "fn {name}_word(i: u32) -> u32 {{ return {word}; }}");
+    if role == Role::PackedMask {
+        return;
+    }
+    if role == Role::Input {
+        let _ = writeln!(text, "fn {name}_quad(i: u32) -> vec4<u32> {{ return {quad}; }}");
+    }
+    if role == Role::Output && written {
+        let store_quad = match quads {
+            true => format!("{binding}[i] = x;"),
+            false => (0..4).map(|j| format!("{binding}[4u * i + {j}u] = x[{j}];")).collect::<Vec<_>>().join(" "),
+        };
+        let _ = writeln!(text, "fn store_{name}_quad(i: u32, x: vec4<u32>) {{ {store_quad} }}");
+        let _ = writeln!(text, "fn store_{name}_word(i: u32, x: u32) {{ {word} = x; }}");
+    }
+}
+
+/// The bindings of some operands' parts, their layout, and for each role the bytes of its part before in the binding.
+pub(crate) struct Bindings {
+    pub(crate) list: SmallVec<[Binding; 3]>,
+    pub(crate) layout: Layout,
+    pub(crate) offsets: [u64; 3],
+}
+
+/// Binds parts of operands: `parts` gives the bytes of each role's range.
+pub(crate) fn bindings(
+    operands: &Operands,
+    parts: impl Fn(Role) -> std::ops::Range<u64>,
+    target: &Target,
+    style: Style,
+) -> Bindings {
+    let of_role = |role| match role {
+        Role::Input => operands.input,
+        Role::PackedMask => operands.packed_mask,
+        Role::Output => Some(operands.output),
+    };
+    let written = |operand: &Operand| operand.buffer == operands.output.buffer;
+    let mut list: SmallVec<[Binding; 3]> = SmallVec::new();
+    for role in Role::ALL {
+        let Some(operand) = of_role(role) else { continue };
+        let mut binding = Binding::of(&operand, &parts(role), written(&operand), target);
+        // Joined with one it may overlap another.
+        while let Some(i) = list.iter().position(|other| binding.join(other, binding.written)) {
+            list.remove(i);
+        }
+        list.push(binding);
+    }
+    let mut layout = Layout { bindings: [None; 3], written: 0, count: list.len() as u8 };
+    let mut offsets = [0; 3];
+    for role in Role::ALL {
+        let Some(operand) = of_role(role) else { continue };
+        let start = operand.offset + parts(role).start;
+        let holds = |binding: &Binding| {
+            let reaches = binding.offset <= start && operand.offset + parts(role).end <= binding.end();
+            binding.buffer == operand.buffer && reaches
+        };
+        if let Some(i) = list.iter().position(holds) {
+            layout.bindings[role as usize] = Some(i as u8);
+            layout.written |= u8::from(list[i].written || style.read_write) << i;
+            offsets[role as usize] = start - list[i].offset;
+        }
+    }
+    Bindings { list, layout, offsets }
+}
+
+/// The bindings by the operands that they show, a `*` at those that are declared `read_write`.
+impl std::fmt::Display for Layout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for binding in 0..self.count {
+            let roles: Vec<_> = Role::ALL.into_iter().filter(|&role| self.binding(role) == Some(binding)).collect();
+            let names = roles.iter().map(|role| role.name()).collect::<Vec<_>>().join("+");
+            write!(f, "; {names}{}", if self.is_written(binding) { "*" } else { "" })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! The parameters of a launch: blocks that fragments own, one after the other.
+//!
+//! A fragment declares its blocks in its head (`// parameters: name: Type`) and their WGSL structs in its text. Here are
+//! the host's twins; a test compares the two. Each is a multiple of 16 bytes, as uniform buffers ask of structs.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::wgsl::KeepRule;
+
+/// A block of parameters. A kernel's blocks lie in the order of this list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Block {
+    Elements,
+    Rule,
+    Key,
+    Rows,
+    PackedMask,
+    Scaling,
+    Advance,
+    Blocks,
+    Probe,
+}
+
+impl Block {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Elements,
+        Self::Rule,
+        Self::Key,
+        Self::Rows,
+        Self::PackedMask,
+        Self::Scaling,
+        Self::Advance,
+        Self::Blocks,
+        Self::Probe,
+    ];
+
+    /// The member of `Parameters` and its WGSL type, as in the heads of fragments.
+    pub(crate) const fn declaration(self) -> &'static str {
+        match self {
+            Self::Elements => "elements: Elements",
+            Self::Rule => "rule: DropoutKeepRule",
+            Self::Key => "key: KeyPosition",
+            Self::Rows => "rows: Rows",
+            Self::PackedMask => "packed_mask: PackedMask",
+            Self::Scaling => "scaling: Scaling",
+            Self::Advance => "advance: Advance",
+            Self::Blocks => "blocks: Blocks",
+            Self::Probe => "probe: Probe",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Elements {
+    pub(crate) count: u32,
+    pub(crate) input_offset: u32,
+    pub(crate) output_offset: u32,
+    pub(crate) unused: u32,
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Rows {
+    pub(crate) row_pitch: [u32; 2],
+    pub(crate) row_length: u32,
+    pub(crate) column: u32,
+}
+
+/// The blocks that are a single number or two: where a key lies, the first bit of a packed mask, the scale, …
+pub(crate) type Numbers = [u32; 4];
+
+/// Bytes that a launch's parameters can have: what immediates have room for wherever there are some.
+pub(crate) const MAX_BYTES: usize = 128;
+
+/// The parameters of a launch as the kernel reads them.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameters {
+    bytes: [u8; MAX_BYTES],
+    length: usize,
+}
+
+impl Parameters {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; MAX_BYTES], length: 0 }
+    }
+
+    /// Appends a block. Blocks come in the order of [`Block`].
+    pub(crate) fn push<T: Pod>(&mut self, block: &T) {
+        let bytes = bytemuck::bytes_of(block);
+        self.bytes[self.length..][..bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
+
+    /// The bytes: little-endian 32-bit words, a multiple of 16 bytes and at most 128.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+pub(crate) const fn words(x: u64) -> [u32; 2] {
+    #[expect(clippy::cast_possible_truncation, reason = "the low word, then the high one")]
+    [x as u32, (x >> 32) as u32]
+}
+
+const _: () = {
+    assert!(size_of::<Elements>() == 16 && size_of::<Rows>() == 16 && size_of::<KeepRule>() == 32);
+    // The most that a kernel has: elements, rule, key, rows, scaling.
+    assert!(16 + 32 + 16 + 16 + 16 <= MAX_BYTES);
+};

@@ -1,0 +1,313 @@
+//! Kernels and host agree, proved by naga's reflection: no GPU needed.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    fs,
+    mem::offset_of,
+    path::{Path, PathBuf},
+};
+
+use naga::{AddressSpace, Module, TypeInner, proc::Layouter, valid::*};
+
+use super::{
+    fragment::{self, Fragment},
+    kernel::{Kernel, Program},
+    operand::{Operand, Operands},
+    parameters::{Block, Elements, Rows},
+    plan::{KeyPlace, Plan},
+    reachable,
+    target::{F16Conversion, Schedule, Style, Target},
+};
+use crate::{Dropout, Dtype, Generator, KEEP_RULE_VERSION, Key, Operation, reference, wgsl};
+
+const CAPABILITIES: Capabilities =
+    Capabilities::IMMEDIATES.union(Capabilities::SHADER_FLOAT16).union(Capabilities::SHADER_FLOAT16_IN_FLOAT32);
+
+fn parse(source: &str) -> (Module, ModuleInfo) {
+    let module =
+        naga::front::wgsl::parse_str(source).unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
+    let info = Validator::new(ValidationFlags::all(), CAPABILITIES)
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{}\n{source}", error.emit_to_string(source)));
+    (module, info)
+}
+
+/// Every schedule in every style, and with either conversion where that makes a difference.
+pub(crate) fn targets() -> Vec<Target> {
+    let mut targets = vec![];
+    for &schedule in Schedule::ALL {
+        for style in [Style::IMMEDIATES, Style::UNIFORM, Style::ONE_GROUP] {
+            for f16 in [F16Conversion::Integer, F16Conversion::Native] {
+                targets.push(Target { f16, ..Target::new(schedule).with_style(style) });
+            }
+        }
+    }
+    targets
+}
+
+fn kernels() -> BTreeSet<Kernel> {
+    targets().iter().flat_map(reachable).collect()
+}
+
+/// Every kernel with its module, parsed once.
+fn for_each_kernel(mut check: impl FnMut(&Kernel, &Module)) {
+    let kernels = kernels();
+    assert!(kernels.len() > 300, "{}", kernels.len());
+    for kernel in kernels {
+        check(&kernel, &parse(&kernel.wgsl()).0);
+    }
+}
+
+#[test]
+fn every_kernel_parses_and_validates() {
+    for_each_kernel(|kernel, module| {
+        assert_eq!(module.entry_points.len(), 1, "{kernel}");
+        let entry = &module.entry_points[0];
+        assert_eq!(entry.name, Kernel::ENTRY_POINT);
+        assert_eq!(entry.workgroup_size, [kernel.workgroup_size(), 1, 1], "{kernel}");
+        assert_eq!(module.overrides.len(), 0, "{kernel}: everything is a constant of the text");
+        assert_eq!(kernel.wgsl().starts_with("enable f16;"), kernel.needs_f16(), "{kernel}");
+    });
+}
+
+/// The listing of docs/kernels.txt: whoever changes what can be chosen sees it there. To write it anew, run this test
+/// with UPDATE=1.
+#[test]
+fn the_listing_of_kernels_is_up_to_date() {
+    let mut text = "# Every kernel that can be chosen, by schedule; written by a test (src/kernels/tests.rs).\n".to_owned();
+    for &schedule in Schedule::ALL {
+        text += &format!("\n{}\n", schedule.name());
+        for kernel in reachable(&Target::new(schedule)) {
+            text += &format!("    {kernel}\n");
+        }
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/kernels.txt");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    assert!(fs::read_to_string(&path).unwrap() == text, "run this test with UPDATE=1 and look at the difference");
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+#[test]
+fn every_fragment_is_in_the_table_and_used_and_says_what_it_is() {
+    let texts: Vec<_> = kernels().iter().map(Kernel::wgsl).collect();
+    let public = wgsl::keep_rule(Generator::Threefry);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let files = files(&folder);
+    assert_eq!(files.len(), fragment::ALL.len());
+    for path in files {
+        let name = path.strip_prefix(&folder).unwrap().with_extension("").to_str().unwrap().replace('\\', "/");
+        let fragment = Fragment::find(&name).unwrap_or_else(|| panic!("{name} is not in the table of fragments"));
+        assert!(fragment.text.starts_with("// "), "{name}");
+        let used = texts.iter().any(|text| text.contains(fragment.text)) || public.contains(fragment.text);
+        assert!(used, "{name} is used by no kernel");
+        let declared: Vec<_> = Block::ALL.iter().map(|block| block.declaration()).collect();
+        for parameter in fragment.parameters() {
+            assert!(declared.contains(&parameter), "{name}: no block '{parameter}'");
+        }
+    }
+}
+
+/// What a fragment needs is not more than it uses: each of its functions, structs and constants is found.
+#[test]
+fn heads_name_what_is_used() {
+    let roles = |role: &str| -> Vec<&'static str> {
+        let prefix = match role {
+            "generator" => "generator/",
+            "key" => "key/",
+            "decision" => "decision/",
+            "operation" => "operation/",
+            "format" => "storage/f16",
+            "storage" | "group" => "storage/",
+            "input" => "input/",
+            "alignment" => "random/alignment",
+            other => other,
+        };
+        fragment::ALL.iter().filter(|f| f.name.starts_with(prefix)).map(|f| f.name).collect()
+    };
+    let names = |text: &str| -> Vec<String> {
+        let keywords = ["fn ", "const ", "struct ", "alias ", "override "];
+        text.lines()
+            .filter_map(|line| keywords.iter().find_map(|keyword| line.strip_prefix(keyword)))
+            .map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned())
+            .collect()
+    };
+    for fragment in fragment::ALL {
+        for needed in fragment.needs() {
+            let found = roles(needed);
+            assert!(!found.is_empty(), "{}: nothing is called '{needed}'", fragment.name);
+            let mut provided = found.iter().flat_map(|name| names(Fragment::find(name).unwrap().text));
+            // A storage brings its operation and its format along, by the head of the skeleton.
+            let indirect = fragment.name.starts_with("kernel/") && ["operation", "format"].contains(&needed);
+            assert!(
+                indirect || provided.any(|name| fragment.text.contains(&name)),
+                "{}: uses nothing of '{needed}'",
+                fragment.name
+            );
+        }
+    }
+}
+
+/// Offsets and size of the members of a WGSL struct.
+fn members(module: &Module, name: &str) -> Option<(Vec<(String, u32)>, u32)> {
+    let mut layouter = Layouter::default();
+    layouter.update(module.to_ctx()).unwrap();
+    let (handle, r#type) = module.types.iter().find(|(_, r#type)| r#type.name.as_deref() == Some(name))?;
+    let TypeInner::Struct { members, .. } = &r#type.inner else { panic!("{name} is no struct") };
+    let members = members.iter().map(|member| (member.name.clone().unwrap(), member.offset)).collect();
+    Some((members, layouter[handle].size))
+}
+
+macro_rules! assert_layout {
+    ($module:expr, $name:literal, $type:ident, $($member:ident),+) => {
+        if let Some((actual, size)) = members($module, $name) {
+            let expected = [$((stringify!($member).to_owned(), offset_of!($type, $member) as u32)),+];
+            assert_eq!(actual, expected, $name);
+            assert_eq!(size as usize, size_of::<$type>(), $name);
+        }
+    };
+}
+
+#[test]
+fn structs_have_the_hosts_layout() {
+    use wgsl::KeepRule;
+    for_each_kernel(|kernel, module| {
+        assert_layout!(module, "DropoutKeepRule", KeepRule, seed, stream, start, threshold, scale);
+        assert_layout!(module, "Elements", Elements, count, input_offset, output_offset, unused);
+        assert_layout!(module, "Rows", Rows, row_pitch, row_length, column);
+        // The blocks that the host writes, one after the other, are the members.
+        let (actual, size) = members(module, "Parameters").unwrap();
+        let mut offset = 0;
+        let mut expected = vec![];
+        for block in kernel.blocks() {
+            expected.push((block.declaration().split_once(':').unwrap().0.to_owned(), offset));
+            offset += if block == Block::Rule { 32 } else { 16 };
+        }
+        assert_eq!((actual, size), (expected, offset), "{kernel}");
+    });
+}
+
+#[test]
+fn parameters_have_as_many_bytes_as_the_kernel_reads() {
+    let mask = Dropout::new(0.5).unwrap().mask(Key::new(1)).at(5);
+    for target in targets() {
+        let range = |buffer| Operand::new(buffer, 0, 40_000);
+        let operands = Operands::values(Dtype::F16, range(0), range(1)).unwrap();
+        for key in [KeyPlace::Parameters, KeyPlace::Buffer { word: 3 }] {
+            let launches = Plan::new(&target, &operands).unwrap().launches(&Operation::Forward(mask), key).unwrap();
+            assert!(!launches.is_empty());
+            for launch in launches {
+                let (module, _) = parse(&launch.kernel().wgsl());
+                assert_eq!(launch.parameters().len(), members(&module, "Parameters").unwrap().1 as usize);
+            }
+        }
+    }
+}
+
+#[test]
+fn bindings_are_the_layouts() {
+    for_each_kernel(|kernel, module| {
+        let mut found = vec![];
+        let mut has_immediates = false;
+        for (_, variable) in module.global_variables.iter() {
+            match (variable.space, &variable.binding) {
+                (AddressSpace::Storage { access }, Some(binding)) => {
+                    let written = access.contains(naga::StorageAccess::STORE);
+                    found.push((binding.group, binding.binding, Some(written)));
+                }
+                (AddressSpace::Uniform, Some(binding)) => found.push((binding.group, binding.binding, None)),
+                (AddressSpace::Immediate, None) => has_immediates = true,
+                (AddressSpace::WorkGroup, None) => {}
+                other => panic!("{kernel}: {other:?}"),
+            }
+        }
+        found.sort_unstable();
+        let layout = kernel.layout;
+        let mut expected: Vec<_> =
+            (0..layout.count()).map(|b| (0, u32::from(b), Some(layout.is_written(b)))).collect();
+        let key = kernel.key_binding();
+        expected.extend(key.map(|(group, binding)| (group, binding, Some(kernel.style.read_write))));
+        match kernel.style {
+            Style::IMMEDIATES => {}
+            Style::UNIFORM => expected.push((1, 0, None)),
+            _ => expected.push((0, u32::from(layout.count()) + u32::from(key.is_some()), None)),
+        }
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{kernel}");
+        assert_eq!(has_immediates, kernel.style == Style::IMMEDIATES, "{kernel}");
+        let all_written = found.iter().all(|&(.., written)| written != Some(false));
+        assert!(!kernel.style.read_write || all_written, "{kernel}");
+    });
+}
+
+#[test]
+fn constants_are_the_hosts() {
+    for_each_kernel(|kernel, module| {
+        let constant = |name: &str| {
+            let (_, constant) = module.constants.iter().find(|(_, c)| c.name.as_deref() == Some(name))?;
+            match module.global_expressions[constant.init] {
+                naga::Expression::Literal(naga::Literal::U32(value)) => Some(u64::from(value)),
+                ref other => panic!("{name}: {other:?}"),
+            }
+        };
+        assert_eq!(constant("WORKGROUP_SIZE"), Some(u64::from(kernel.workgroup_size())));
+        if let Some(domain) = constant("DROPOUT_KEEP_DOMAIN") {
+            assert_eq!(domain, u64::from(reference::KEEP_DOMAIN));
+        }
+        if let Program::Elementwise { .. } = kernel.program {
+            let run = constant("RUN").unwrap();
+            let per_workgroup = constant("GROUPS_PER_WORKGROUP").unwrap_or(kernel.workgroup_size().into());
+            assert_eq!(kernel.workgroup_elements(), per_workgroup * run, "{kernel}");
+        }
+    });
+}
+
+#[test]
+fn the_public_text_stands_alone_and_names_its_version() {
+    for &generator in Generator::ALL {
+        let text = wgsl::keep_rule(generator);
+        let (module, _) = parse(&text);
+        assert!(text.contains(&format!("// The keep rule, version {KEEP_RULE_VERSION}:")));
+        // Users put it before their own shaders.
+        let prefixed = |name: &str| ["dropout", "threefry", "philox"].iter().any(|p| name.to_lowercase().starts_with(p));
+        let functions = module.functions.iter().filter_map(|(_, function)| function.name.as_deref());
+        let constants = module.constants.iter().filter_map(|(_, constant)| constant.name.as_deref());
+        let types = module.types.iter().filter_map(|(_, r#type)| r#type.name.as_deref());
+        let overrides = module.overrides.iter().filter_map(|(_, r#override)| r#override.name.as_deref());
+        let names: HashSet<_> = functions.chain(constants).chain(types).chain(overrides).collect();
+        assert!(names.len() > 10);
+        assert_eq!(names.iter().find(|name| !prefixed(name)), None);
+    }
+}
+
+/// Values → reference, values → kernels → gpu: nothing refers to what is above it.
+#[test]
+fn modules_depend_in_one_direction() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut checked = 0;
+    for path in files(&source) {
+        let text = fs::read_to_string(&path).unwrap();
+        let code: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let forbidden: &[&str] = match path.strip_prefix(&source).unwrap().iter().next().unwrap().to_str().unwrap() {
+            "gpu" | "lib.rs" => continue,
+            "kernels" if path.ends_with("tests.rs") => continue,
+            "kernels" => &["wgpu::", "gpu::", "reference::"],
+            "reference" => &["wgpu::", "gpu::", "kernels::", "wgsl::"],
+            _ => &["wgpu::", "gpu::", "reference::"],
+        };
+        for (line, name) in code.iter().flat_map(|line| forbidden.iter().map(move |name| (line, name))) {
+            assert!(!line.replace("wgpu::BufferUsages::", "").contains(name), "{}: {line}", path.display());
+        }
+        checked += 1;
+    }
+    assert!(checked > 15);
+}
