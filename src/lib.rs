@@ -70,7 +70,8 @@ pub use error::{Error, UnknownName};
 pub use generator::Generator;
 #[cfg(feature = "gpu")]
 pub use gpu::{
-    BlockCounter, Bound, BoundKey, BufferRange, Context, Keyed, Options, Ranges, Record, Requirements, Slices, requirements,
+    BlockCounter, Bound, BoundKey, BufferRange, Context, Keyed, Options, Ranges, Record, Requirements, Slices,
+    requirements,
 };
 pub use key::Key;
 pub use mask::{Dropout, Mask};

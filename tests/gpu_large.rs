@@ -1,8 +1,7 @@
-//! Tensors that no binding of most devices holds, for real. The machinery is tested in small by tests/gpu_random_cases.rs;
-//! this takes 2 GiB of memory:
-//!
-//! `cargo test --release --all-features --test gpu_large -- --ignored`
-#![cfg(all(feature = "gpu", feature = "half"))]
+//! Tensors that no binding of most devices holds, for real. The machinery is tested in small by tests/gpu/random_cases.rs;
+//! this takes 2 GiB of memory. With `cargo test --release --test gpu_large` every element is compared, else one part in
+//! eight, and those around the seams.
+#![cfg(feature = "gpu")]
 
 mod adapters;
 
@@ -13,14 +12,18 @@ use half::f16;
 use wgpu_dropout::{BufferRange, Dropout, Dtype, Key, reference, wgpu};
 
 #[test]
-#[ignore = "needs 2 GiB of memory"]
 fn two_to_the_28_f16_in_one_buffer() {
     const N: usize = 1 << 28;
     const PART: usize = 1 << 22;
-    for subject in subjects().iter().filter(|subject| subject.name.contains("Vulkan")) {
+    let mut tested = 0;
+    for subject in subjects() {
+        // A driver that has less room for a buffer says so; at least one has enough.
+        if subject.context.device().limits().max_buffer_size < N as u64 * 2 {
+            continue;
+        }
+        tested += 1;
         let context = &subject.context;
         let limits = context.device().limits();
-        assert!(limits.max_buffer_size >= N as u64 * 2, "{}: {} bytes", subject.name, limits.max_buffer_size);
         println!(
             "{}: a binding has {} bytes, the tensor {}",
             subject.name,
@@ -46,9 +49,15 @@ fn two_to_the_28_f16_in_one_buffer() {
         thread::scope(|scope| {
             let cores = thread::available_parallelism().map_or(1, usize::from);
             for core in 0..cores {
+                let limits = &limits;
                 scope.spawn(move || {
+                    let seam = (limits.max_storage_buffer_binding_size / 2) as usize / PART;
                     for part in (core..N / PART).step_by(cores) {
                         let first = part * PART;
+                        let at_seam = (part + 1) % seam.max(1) <= 1 || part == 0 || part == N / PART - 1;
+                        if cfg!(debug_assertions) && part % 8 != 3 && !at_seam {
+                            continue;
+                        }
                         let x: Vec<f16> = (0..PART).map(|i| value(first + i)).collect();
                         let expected = reference::forward(&mask.skip(first as u64), &x).unwrap();
                         let wrong = (0..PART).find(|&i| actual[first + i].to_bits() != expected[i].to_bits());
@@ -58,4 +67,5 @@ fn two_to_the_28_f16_in_one_buffer() {
             }
         });
     }
+    assert!(tested > 0, "no adapter has room for {} bytes", N * 2);
 }

@@ -187,7 +187,14 @@ fn far(subject: &Subject) -> Worst {
 fn keys(subject: &Subject) -> Worst {
     let seed = |seed| Key { seed, ..KEY };
     let near: Vec<Key> = (1..5)
-        .flat_map(|k| [KEY.with_step(1000 + k), KEY.with_layer(3 + k as u16), KEY.with_sample(1 + k as u16), seed(42 + u64::from(k))])
+        .flat_map(|k| {
+            [
+                KEY.with_step(1000 + k),
+                KEY.with_layer(3 + k as u16),
+                KEY.with_sample(1 + k as u16),
+                seed(42 + u64::from(k)),
+            ]
+        })
         .chain([
             seed(KEY.stream).with_stream(KEY.seed),
             KEY.with_stream(!KEY.stream),

@@ -278,7 +278,9 @@ impl BoundSubject {
                 let part = |buffer, offset| BufferRange::new(buffer, offset, size).with_dtype(dtype);
                 Ranges::new(part(input, offset), part(output, 0))
             }
-            Op::Forward | Op::ForwardUnaligned | Op::ForwardRows | Op::ForwardFar => Ranges::new(range(input), range(output)),
+            Op::Forward | Op::ForwardUnaligned | Op::ForwardRows | Op::ForwardFar => {
+                Ranges::new(range(input), range(output))
+            }
         };
         Ok(Self { bound: context.bind(ranges)?, op })
     }

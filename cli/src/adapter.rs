@@ -1,12 +1,12 @@
 //! Finds adapters. An adapter's number is its position here, so that `info` and `--adapter` agree.
 
-use wgpu_dropout::{Context, wgpu};
+use wgpu_dropout::{Context, kernels::F16Conversion, wgpu};
 
 use crate::error::Error;
 
 /// Every adapter, or the library's error with its remedy when there is none.
 ///
-/// The environment variables of wgpu are heeded, as the library does.
+/// The environment variables of wgpu are honoured, as the library does.
 pub fn all() -> Result<Vec<wgpu::Adapter>, Error> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
@@ -59,6 +59,14 @@ pub fn no_such_adapter(index: usize, adapters: &[wgpu::Adapter]) -> Error {
 /// One line: number, name, backend, driver.
 pub fn describe(index: usize, info: &wgpu::AdapterInfo) -> String {
     format!("{index}: {} ({:?}, {})", info.name, info.backend, driver(info))
+}
+
+/// How a device converts 16-bit floats, as `info` and `verify` call it.
+pub fn f16_name(conversion: F16Conversion) -> &'static str {
+    match conversion {
+        F16Conversion::Native => "the device's own conversions, which were seen to be right",
+        _ => "integer arithmetic",
+    }
 }
 
 pub fn driver(info: &wgpu::AdapterInfo) -> String {

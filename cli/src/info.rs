@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use wgpu_dropout::{KEEP_RULE_VERSION, wgpu};
+use wgpu_dropout::{Context, KEEP_RULE_VERSION, kernels::F16Conversion, wgpu};
 
 use crate::{adapter, error::Error};
 
@@ -37,6 +37,8 @@ struct Described {
     info: wgpu::AdapterInfo,
     features: Vec<(&'static str, bool)>,
     limits: Vec<(&'static str, u64)>,
+    /// Found out on the device.
+    f16: String,
 }
 
 impl Described {
@@ -55,6 +57,7 @@ impl Described {
                 ("subgroup", features.contains(wgpu::Features::SUBGROUP)),
                 ("timestamp_query", features.contains(wgpu::Features::TIMESTAMP_QUERY)),
             ],
+            f16: f16(adapter),
             limits: vec![
                 ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
                 ("max_buffer_size", limits.max_buffer_size),
@@ -78,6 +81,7 @@ impl Described {
             "driver_info": self.info.driver_info,
             "vendor": self.info.vendor,
             "device": self.info.device,
+            "f16_conversion": self.f16,
             "features": object(self.features.iter().map(|&(name, has)| (name, has.into())).collect()),
             "limits": object(self.limits.iter().map(|&(name, limit)| (name, limit.into())).collect()),
         })
@@ -91,6 +95,7 @@ impl Described {
         row("backend", &format!("{:?}", self.info.backend));
         row("type", &format!("{:?}", self.info.device_type));
         row("driver", &adapter::driver(&self.info));
+        row("f16 is converted by", &self.f16);
         for &(name, has) in &self.features {
             row(name, if has { "yes" } else { "no" });
         }
@@ -99,6 +104,15 @@ impl Described {
         }
         text
     }
+}
+
+/// How the adapter's device converts 16-bit floats.
+fn f16(adapter: &wgpu::Adapter) -> String {
+    if !adapter.features().contains(wgpu::Features::SHADER_F16) {
+        return adapter::f16_name(F16Conversion::Integer).to_owned();
+    }
+    let probed = pollster::block_on(async { Context::from_adapter(adapter).await?.probe_f16().await });
+    probed.map_or_else(|error| format!("unknown: {error}"), |conversion| adapter::f16_name(conversion).to_owned())
 }
 
 /// 134217728 (128 MiB)

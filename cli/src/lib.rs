@@ -8,6 +8,7 @@ mod args;
 mod bench;
 mod error;
 mod info;
+mod kernels;
 mod mask;
 pub mod npy;
 mod output;
@@ -34,6 +35,7 @@ enum Command {
     Mask(mask::Args),
     Verify(verify::Args),
     Bench(bench::Args),
+    Kernels(kernels::Args),
 }
 
 // Files and devices are little-endian, and values go from one to the other unchanged.
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Mask(args) => mask::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Kernels(args) => kernels::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -65,7 +68,7 @@ pub fn check(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String
     match Cli::try_parse_from(arguments).map_err(|error| error.to_string())?.command {
         Command::Apply(args) => args.check(),
         Command::Mask(args) => args.check(),
-        Command::Info(_) | Command::Verify(_) | Command::Bench(_) => return Ok(()),
+        Command::Info(_) | Command::Verify(_) | Command::Bench(_) | Command::Kernels(_) => return Ok(()),
     }
     .map(|_| ())
     .map_err(|error| error.to_string())

@@ -94,14 +94,21 @@ fn check(index: usize, adapter: &wgpu::Adapter, planted: Option<Planted>, args: 
     let info = adapter.get_info();
     print(&report::heading(index, &info));
     let mut results = vec![];
+    let mut f16 = None;
     let ended = match adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS) {
         false => Ended::Skipped,
-        true => child::watch(index, &info, planted, args, |result| {
-            print(&report::row(&result));
-            results.push(result);
-        }),
+        true => {
+            let opened = |conversion: String| {
+                print(&format!("  f16 is converted by {conversion}\n"));
+                f16 = Some(conversion);
+            };
+            child::watch(index, &info, planted, args, opened, |result| {
+                print(&report::row(&result));
+                results.push(result);
+            })
+        }
     };
-    let report = Report { index, info, ended, results };
+    let report = Report { index, info, f16, ended, results };
     print(&report::ending(&report));
     report
 }

@@ -7,7 +7,7 @@ use std::process::Output;
 use common::{Files, fails, run};
 use serde_json::Value;
 
-const CHECKS: usize = 30;
+const CHECKS: usize = 32;
 
 fn json(files: &Files) -> Value {
     serde_json::from_slice(&files.read("verify.json")).unwrap()
@@ -75,7 +75,7 @@ fn fails_on_the_first(files: &Files, more: &[&str]) -> (Value, String) {
     let table = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{table}");
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.starts_with("error: verify: failed on adapter 0: ") && !message.contains("; "), "{message}");
+    assert!(message.starts_with("error: verify: failed on adapter 0: ") && !message.contains("; "), "{message}{table}");
     let report = json(files);
     assert_eq!(report["passed"], false);
     let adapters = report["adapters"].as_array().unwrap();
@@ -94,13 +94,20 @@ fn wrong_kernels_are_found_and_named() {
         ("ties", "masks: known masks", "of threefry, p 0.1, seed 0, stream 0"),
         ("tail", "masks: lengths", "the unused bits after threefry"),
         ("key", "masks: keys in buffers", "of threefry, p 0.1, seed 81985529216486895"),
-        ("given", "values: given masks", "kept, f16 "),
+        ("packed", "values: packed masks", "kept, f16 "),
         ("rows", "masks: known views", "of threefry, p 0.3"),
-        ("dispatch", "masks: pieces", "of threefry, p 0.1"),
+        ("dispatch", "masks: chunks", "of threefry, p 0.1"),
         ("leak", "values: lengths", "dropped, f32 80000000 (-0e0): expected 00000000 (0e0), actual"),
         ("f16", "values: every f16", "kept, f16 "),
         ("bf16", "values: every bf16", "kept, bf16 "),
         ("edge", "masks: bytes in buffers", "bytes around a mask of Bytes at byte 2 were written"),
+        ("cutoff", "masks: other schedules", "expected dropped, actual kept"),
+        ("settle", "masks: other schedules", "of threefry, p 0.1"),
+        ("neighbour", "values: other schedules", "(index 136) of threefry"),
+        ("interleaved", "values: other schedules", "element 1 (index 1) of threefry, p 0.3"),
+        ("input-offset", "values: f32 in buffers", "element 0 (index 0) of threefry"),
+        ("output-offset", "values: f32 in buffers", "element 0 (index 0) of threefry"),
+        ("column", "masks: rows", "rows of 5 every 10 from column 2"),
     ] {
         let files = Files::new();
         let (report, table) = fails_on_the_first(&files, &["--only", check, "--plant-fault", fault]);
@@ -140,6 +147,40 @@ fn a_hang_fails_alone() {
     let error = report["error"].as_str().unwrap();
     assert_eq!(error, "no result after 15 s (--timeout), during 'masks: known views'");
     assert!(table.contains(&format!("  TIMED OUT: {error}")), "{table}");
+}
+
+/// As a driver that closes everything and then does not let the process end.
+#[cfg(unix)]
+#[test]
+fn a_hang_at_the_end_fails_alone() {
+    let files = Files::new();
+    let more = ["--only", "masks: known", "--plant-fault", "hang-at-end", "--timeout", "8"];
+    let begin = std::time::Instant::now();
+    let (report, _) = fails_on_the_first(&files, &more);
+    assert_eq!(report["status"], "timed out");
+    assert!(begin.elapsed().as_secs() < 60);
+    assert_eq!(report["error"], "no result after 8 s (--timeout), during 'masks: known views'");
+}
+
+/// What a driver prints is not taken for a result, and hides none.
+#[test]
+fn a_drivers_noise_is_passed_over() {
+    let files = Files::new();
+    let (output, cases, failures) = verify(&files, &["--only", "masks: known", "--plant-fault", "noise"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!((cases, failures), (3, 0));
+}
+
+/// How 16-bit floats are converted is part of the report.
+#[test]
+fn the_conversion_of_f16_is_reported() {
+    let files = Files::new();
+    let (output, ..) = verify(&files, &["--only", "generators"]);
+    let report = json(&files);
+    let conversion = report["adapters"][0]["f16_conversion"].as_str().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains(&format!("f16 is converted by {conversion}")));
+    let info: Value = serde_json::from_slice(&common::succeeds(["info", "--json"])).unwrap();
+    assert!(info["adapters"].as_array().unwrap().iter().any(|adapter| adapter["f16_conversion"] == conversion));
 }
 
 #[test]

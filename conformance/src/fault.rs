@@ -124,7 +124,7 @@ impl Fault {
             Self::F16 => ("vec4<i32>(0xfff - (112 << 23u)) + even", "vec4<i32>(0x1000 - (112 << 23u))"),
             Self::Bf16 => ("bits + (vec4<u32>(0x7fffu) + even)", "bits"),
             Self::Edge => ("if covered != 0xffffffffu {", "if false {"),
-            Self::Cutoff => ("max(rule.threshold >> 16u, 1u)", "(rule.threshold >> 16u) + 1u"),
+            Self::Cutoff => ("max(rule.threshold >> 16u, 1u)", "(rule.threshold >> 16u) + 2u"),
             Self::Settle => ("return settle_ties(rule, group, block);", "return block;"),
             Self::Neighbour => ("blocks[min(invocation + 1u, WORKGROUP_SIZE - 1u)]", "blocks[invocation]"),
             Self::Interleaved => ("bit = share.first % RUN;", "bit = 0u;"),

@@ -219,8 +219,7 @@ impl Planted {
     fn context(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, options: Options) -> Result<Context, Error> {
         if let Some(fault) = self.fault {
             let (text, other) = fault.replace();
-            let context =
-                Context::with_options(device.clone(), queue.clone(), options.with_replaced_text(text, other));
+            let context = Context::with_options(device.clone(), queue.clone(), options.with_replaced_text(text, other));
             // Not an error yet: other kernels may have it.
             if let Ok(context) = context {
                 self.done = true;

@@ -23,7 +23,7 @@ fn settle_ties(rule: DropoutKeepRule, group: vec2<u32>, block: vec4<u32>) -> vec
 fn keep_group(rule: DropoutKeepRule, group: vec2<u32>) -> vec4<u32> {
     let block = dropout_keep_block(rule, group, 0u);
     let high = vec4<u32>(rule.threshold >> 16u);
-    if any((block & vec4<u32>(0xffffu)) == high) || any((block >> vec4<u32>(16u)) == high) {
+    if any((block & vec4<u32>(0xffffu)) == high) | any((block >> vec4<u32>(16u)) == high) {
         return settle_ties(rule, group, block);
     }
     return block;

@@ -107,7 +107,11 @@ impl Bound {
     ///
     /// # Errors
     /// As [`record`](Self::record).
-    pub fn record_forward<'k>(&self, recorder: &mut impl Record, mask: impl Into<Keyed<'k, Mask>>) -> Result<(), Error> {
+    pub fn record_forward<'k>(
+        &self,
+        recorder: &mut impl Record,
+        mask: impl Into<Keyed<'k, Mask>>,
+    ) -> Result<(), Error> {
         self.record(recorder, mask.into().map(Operation::Forward))
     }
 

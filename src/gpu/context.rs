@@ -8,9 +8,14 @@ use super::{
     requirements::requirements,
     transfer::Waiter,
 };
+#[cfg(not(target_arch = "wasm32"))]
 use crate::{
-    Dropout, Dtype, Error, Generator, Key, MaskFormat, Operation,
-    kernels::{F16Conversion, KeyPlace, Operand, Operands, Plan, Style, Target},
+    Dropout, Dtype, Generator, Key, MaskFormat, Operation,
+    kernels::{KeyPlace, Operand, Operands, Plan},
+};
+use crate::{
+    Error,
+    kernels::{F16Conversion, Style, Target},
 };
 
 /// A device with the library's pipelines. Costly to make, cheap to clone and to use from several threads.
@@ -21,6 +26,8 @@ pub struct Context {
 
 #[derive(Debug)]
 pub(super) struct Inner {
+    /// First, so that its thread ends before the device is closed.
+    pub(super) waiter: Waiter,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) pipelines: Pipelines,
@@ -31,7 +38,7 @@ pub(super) struct Inner {
     pub(super) target: Target,
     /// How 16-bit floats are converted, once that is known.
     pub(super) f16: OnceLock<F16Conversion>,
-    pub(super) waiter: Waiter,
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "browsers have nothing to wait with"))]
     /// Set when the device is lost. Only a device of the library's own is watched: there is one callback, and on a
     /// caller's device it is the caller's.
     lost: Option<Arc<OnceLock<String>>>,
@@ -50,10 +57,7 @@ impl Context {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
         };
-        let adapter = instance
-            .request_adapter(&wanted)
-            .await
-            .map_err(Error::no_adapter)?;
+        let adapter = instance.request_adapter(&wanted).await.map_err(Error::no_adapter)?;
         Self::from_adapter(&adapter).await
     }
 
@@ -161,7 +165,8 @@ impl Context {
         }
         let f16 = OnceLock::new();
         // Without WGSL's f16 there is nothing to probe.
-        let known = options.f16.or((!device.features().contains(wgpu::Features::SHADER_F16)).then_some(F16Conversion::Integer));
+        let known =
+            options.f16.or((!device.features().contains(wgpu::Features::SHADER_F16)).then_some(F16Conversion::Integer));
         if let Some(known) = known {
             let _ = f16.set(known);
         }

@@ -116,47 +116,79 @@ impl Wait {
 
 /// The thread that waits for the device on behalf of async calls: there is one while there is something to wait for, and
 /// none otherwise.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Waiter {
     #[cfg(not(target_arch = "wasm32"))]
-    waits: Mutex<(Vec<Wait>, bool)>,
+    state: Arc<Mutex<Waits>>,
 }
 
-impl std::fmt::Debug for Waiter {
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Default)]
+struct Waits {
+    queue: std::collections::VecDeque<Wait>,
+    /// Whether the thread will look at the queue again.
+    is_running: bool,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl std::fmt::Debug for Waits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Waiter").finish_non_exhaustive()
+        write!(f, "{} waits", self.queue.len())
     }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-impl Context {
-    /// Has the waiting thread wait for this too, and starts one where there is none.
-    fn wait_elsewhere(&self, wait: Wait) {
-        let waiter = |inner: &super::context::Inner| -> Option<Wait> {
-            let mut waits = inner.waiter.waits.lock().unwrap_or_else(PoisonError::into_inner);
-            let next = if waits.0.is_empty() { None } else { Some(waits.0.remove(0)) };
+impl Waiter {
+    /// Has the thread wait for this too, and starts one where there is none.
+    fn add(&self, device: &wgpu::Device, wait: Wait) {
+        let mut waits = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.queue.push_back(wait);
+        if std::mem::replace(&mut waits.is_running, true) {
+            return;
+        }
+        if let Some(ended) = waits.thread.take() {
+            // It has found the queue empty, and does nothing more.
+            let _ = ended.join();
+        }
+        let (state, of_thread) = (self.state.clone(), device.clone());
+        let work = move || run_all(&state, &of_thread);
+        match std::thread::Builder::new().name("wgpu-dropout".to_owned()).spawn(work) {
+            Ok(thread) => waits.thread = Some(thread),
+            // No thread is to be had: wait here.
+            Err(_) => {
+                drop(waits);
+                run_all(&self.state, device);
+            }
+        }
+    }
+}
+
+/// Waits for all there is to wait for.
+#[cfg(not(target_arch = "wasm32"))]
+fn run_all(state: &Mutex<Waits>, device: &wgpu::Device) {
+    loop {
+        let next = {
+            let mut waits = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let next = waits.queue.pop_front();
             // Under the lock: whoever comes next sees that nobody waits any more.
-            waits.1 = next.is_some();
+            waits.is_running = next.is_some();
             next
         };
-        let start = {
-            let mut waits = self.inner.waiter.waits.lock().unwrap_or_else(PoisonError::into_inner);
-            waits.0.push(wait);
-            !std::mem::replace(&mut waits.1, true)
-        };
-        if start {
-            let context = self.clone();
-            let thread = std::thread::Builder::new().name("wgpu-dropout".to_owned()).spawn(move || {
-                while let Some(wait) = waiter(&context.inner) {
-                    wait.run(&context.inner.device);
-                }
-            });
-            if thread.is_err() {
-                // No thread is to be had: wait here.
-                while let Some(wait) = waiter(&self.inner) {
-                    wait.run(&self.inner.device);
-                }
-            }
+        let Some(wait) = next else { return };
+        wait.run(device);
+    }
+}
+
+/// The thread ends before the context does: a device that another thread closes while the process ends makes some drivers
+/// abort.
+#[cfg(not(target_arch = "wasm32"))]
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let thread = self.state.lock().unwrap_or_else(PoisonError::into_inner).thread.take();
+        // Unless a callback that the thread itself runs dropped the last context.
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            let _ = thread.join();
         }
     }
 }
@@ -174,7 +206,7 @@ impl Readback {
     pub(super) async fn finish_into<T: bytemuck::Pod>(self, out: &mut Vec<T>, count: usize) -> Result<(), Error> {
         let Self { context, staging, wait, mapped } = self;
         #[cfg(not(target_arch = "wasm32"))]
-        context.wait_elsewhere(wait);
+        context.inner.waiter.add(&context.inner.device, wait);
         #[cfg(target_arch = "wasm32")]
         let _ = wait;
         let mapped = mapped.await;

@@ -173,11 +173,11 @@ impl Kernel {
 
     /// Whether the text needs WGSL's extension `f16`.
     pub const fn needs_f16(&self) -> bool {
-        matches!(self.program, Program::Elementwise {
-            storage: Storage::F16(F16Conversion::Native),
-            operation: Elementwise::Inverted,
-            ..
-        } | Program::ProbeF16)
+        matches!(
+            self.program,
+            Program::Elementwise { storage: Storage::F16(F16Conversion::Native), operation: Elementwise::Inverted, .. }
+                | Program::ProbeF16
+        )
     }
 
     /// The group and binding of the key, for kernels that read it from a buffer: 16 bytes, [`Key::to_bytes`](crate::Key).
@@ -264,7 +264,9 @@ impl Kernel {
         let decision = self.decision();
         Some(match role {
             "generator" => match (self.program, decision.and_then(Decision::random)) {
-                (Program::RandomBlocks { generator }, _) | (_, Some((generator, _))) => super::generator_fragment(generator),
+                (Program::RandomBlocks { generator }, _) | (_, Some((generator, _))) => {
+                    super::generator_fragment(generator)
+                }
                 _ => return None,
             },
             // A constant of the kernel.

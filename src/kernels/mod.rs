@@ -41,17 +41,17 @@ mod tests;
 
 pub use kernel::Kernel;
 pub use operand::{Binding, Operand, Operands};
+pub(crate) use parameters::words;
 pub use plan::{KeyPlace, Launch, Launches, Plan};
 pub use reachable::reachable;
-pub(crate) use parameters::words;
 pub use target::{F16Conversion, ParameterStyle, Schedule, Style, Target};
 
 #[cfg(feature = "gpu")]
 pub(crate) use operand::Layout;
 #[cfg(feature = "gpu")]
-pub(crate) use parameters::MAX_BYTES as MAX_PARAMETER_BYTES;
-#[cfg(feature = "gpu")]
 pub(crate) use operand::check as check_operand;
+#[cfg(feature = "gpu")]
+pub(crate) use parameters::MAX_BYTES as MAX_PARAMETER_BYTES;
 #[cfg(feature = "gpu")]
 pub(crate) use plan::{F16_PROBES, advance_key, probe_f16, random_blocks};
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use smallvec::SmallVec;
 
-use super::target::{Style, Target};
+use super::target::Target;
 use crate::{Dtype, Error, MaskFormat};
 
 /// A range of a buffer.
@@ -210,9 +210,14 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The layout of `roles` with a binding each, of which the output alone is written to.
+    /// Of an output alone, and of an input and an output.
     pub(crate) const OUTPUT: Self = Self { bindings: [None, None, Some(0)], written: 1, count: 1 };
     pub(crate) const INPUT_OUTPUT: Self = Self { bindings: [Some(0), None, Some(1)], written: 2, count: 2 };
+
+    /// The same with every binding declared `read_write`.
+    pub(crate) const fn all_written(self) -> Self {
+        Self { written: (1 << self.count) - 1, ..self }
+    }
 
     pub(crate) const fn binding(self, role: Role) -> Option<u8> {
         self.bindings[role as usize]
@@ -282,12 +287,7 @@ pub(crate) struct Bindings {
 }
 
 /// Binds parts of operands: `parts` gives the bytes of each role's range.
-pub(crate) fn bindings(
-    operands: &Operands,
-    parts: impl Fn(Role) -> std::ops::Range<u64>,
-    target: &Target,
-    style: Style,
-) -> Bindings {
+pub(crate) fn bindings(operands: &Operands, parts: impl Fn(Role) -> std::ops::Range<u64>, target: &Target) -> Bindings {
     let of_role = |role| match role {
         Role::Input => operands.input,
         Role::PackedMask => operands.packed_mask,
@@ -315,7 +315,7 @@ pub(crate) fn bindings(
         };
         if let Some(i) = list.iter().position(holds) {
             layout.bindings[role as usize] = Some(i as u8);
-            layout.written |= u8::from(list[i].written || style.read_write) << i;
+            layout.written |= u8::from(list[i].written) << i;
             offsets[role as usize] = start - list[i].offset;
         }
     }

@@ -192,7 +192,7 @@ impl Plan {
             };
             size(elements.start)..size(elements.end)
         };
-        let Bindings { list, layout, offsets } = bindings(operands, bytes, &self.target, self.target.style);
+        let Bindings { list, layout, offsets } = bindings(operands, bytes, &self.target);
         let unit = match operands.kind {
             Kind::Values(dtype) => dtype.size(),
             Kind::Mask(MaskFormat::Bits) => 4,
@@ -245,6 +245,7 @@ pub(crate) const F16_PROBES: u64 = 18 << 16;
 
 impl Kernel {
     fn new(target: &Target, program: Program, layout: Layout) -> Self {
+        let layout = if target.style.read_write { layout.all_written() } else { layout };
         Self { program, layout, workgroup_size: target.workgroup_size, style: target.style }
     }
 }
@@ -305,8 +306,15 @@ enum Decisions {
     /// Without a key: any elements.
     Any(Decision),
     /// Of consecutive indexes from this one on.
-    Contiguous { generator: Generator, key: KeySource, index: u64 },
-    Rows { generator: Generator, key: KeySource },
+    Contiguous {
+        generator: Generator,
+        key: KeySource,
+        index: u64,
+    },
+    Rows {
+        generator: Generator,
+        key: KeySource,
+    },
 }
 
 impl Part<'_> {

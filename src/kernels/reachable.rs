@@ -35,9 +35,11 @@ pub fn reachable(target: &Target) -> Vec<Kernel> {
         for (input, output) in places(dtype) {
             // In a buffer of its own, far away in the output's, and near to it.
             let after = input.offset.max(output.offset) + input.size;
-            for (buffer, offset) in
-                [(9, 0), (output.buffer, after.next_multiple_of(256) + 4096), (output.buffer, after.next_multiple_of(4))]
-            {
+            for (buffer, offset) in [
+                (9, 0),
+                (output.buffer, after.next_multiple_of(256) + 4096),
+                (output.buffer, after.next_multiple_of(4)),
+            ] {
                 let mask = Operand::new(buffer, offset, MaskFormat::Bits.size(LENGTH));
                 let operands = Operands::values(dtype, input, output).and_then(|o| o.with_packed_mask(mask));
                 add(operands, Operation::ApplyMask { scale: 1.0 }, KeyPlace::Parameters);

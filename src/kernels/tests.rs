@@ -74,7 +74,8 @@ fn every_kernel_parses_and_validates() {
 /// with UPDATE=1.
 #[test]
 fn the_listing_of_kernels_is_up_to_date() {
-    let mut text = "# Every kernel that can be chosen, by schedule; written by a test (src/kernels/tests.rs).\n".to_owned();
+    let mut text =
+        "# Every kernel that can be chosen, by schedule; written by a test (src/kernels/tests.rs).\n".to_owned();
     for &schedule in Schedule::ALL {
         text += &format!("\n{}\n", schedule.name());
         for kernel in reachable(&Target::new(schedule)) {
@@ -232,8 +233,7 @@ fn bindings_are_the_layouts() {
         }
         found.sort_unstable();
         let layout = kernel.layout;
-        let mut expected: Vec<_> =
-            (0..layout.count()).map(|b| (0, u32::from(b), Some(layout.is_written(b)))).collect();
+        let mut expected: Vec<_> = (0..layout.count()).map(|b| (0, u32::from(b), Some(layout.is_written(b)))).collect();
         let key = kernel.key_binding();
         expected.extend(key.map(|(group, binding)| (group, binding, Some(kernel.style.read_write))));
         match kernel.style {
@@ -278,7 +278,8 @@ fn the_public_text_stands_alone_and_names_its_version() {
         let (module, _) = parse(&text);
         assert!(text.contains(&format!("// The keep rule, version {KEEP_RULE_VERSION}:")));
         // Users put it before their own shaders.
-        let prefixed = |name: &str| ["dropout", "threefry", "philox"].iter().any(|p| name.to_lowercase().starts_with(p));
+        let prefixed =
+            |name: &str| ["dropout", "threefry", "philox"].iter().any(|p| name.to_lowercase().starts_with(p));
         let functions = module.functions.iter().filter_map(|(_, function)| function.name.as_deref());
         let constants = module.constants.iter().filter_map(|(_, constant)| constant.name.as_deref());
         let types = module.types.iter().filter_map(|(_, r#type)| r#type.name.as_deref());

@@ -8,9 +8,9 @@ mod keep_rule;
 mod philox4x32;
 mod threefry4x32;
 
+pub use dropout::{apply_mask, backward, forward, keep_mask};
 #[cfg(feature = "gpu")]
 pub(crate) use dropout::{check_mask_words, reserve};
-pub use dropout::{apply_mask, backward, forward, keep_mask};
 pub use keep_rule::{KEEP_DOMAIN, keeps, random_block, uniform};
 pub use philox4x32::{philox4x32, philox4x32_10};
 pub use threefry4x32::{threefry4x32, threefry4x32_20};

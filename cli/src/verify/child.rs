@@ -1,10 +1,11 @@
 //! Each adapter is checked by a process of its own, so that a driver that crashes or hangs takes nothing else down.
-//! The child is this program again; it says what it finds on its standard output, a line of JSON each.
+//! The child is this program again; it says what it finds on its standard output, a line each. Drivers print there too:
+//! only lines that begin as ours do are ours.
 
 use std::{
     env,
-    io::{BufRead, BufReader, Write},
-    process::{self, ChildStdout, Command, Stdio},
+    io::{self, BufRead, BufReader, Write},
+    process::{self, Child, ChildStdout, Command, ExitStatus, Stdio},
     str::FromStr,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
@@ -21,10 +22,17 @@ use super::{
 };
 use crate::{adapter, error::Error};
 
+/// How a line of ours begins.
+const OURS: &str = "wgpu-dropout verify: ";
+
 /// What a child says.
 #[derive(Serialize, Deserialize)]
 enum Message {
     NotOpened(String),
+    /// The device is open; how it converts 16-bit floats.
+    Opened {
+        f16: String,
+    },
     /// Said before the check, so that a crash has a name.
     Started {
         about: String,
@@ -43,6 +51,10 @@ pub enum Planted {
     Crash,
     /// The process sleeps for ever.
     Hang,
+    /// The process closes its output and then sleeps for ever.
+    HangAtEnd,
+    /// A driver prints, in the middle of a line and on lines of its own.
+    Noise,
 }
 
 /// How many checks end well before a crash or a hang is planted.
@@ -72,14 +84,21 @@ pub fn run(adapter: &wgpu::Adapter, description: &str, args: &Args) -> Result<()
         Ok(subject) => subject,
         Err(error) => return say(&Message::NotOpened(error.to_string())),
     };
+    let f16 = match pollster::block_on(subject.context().probe_f16()) {
+        Ok(conversion) => adapter::f16_name(conversion).to_owned(),
+        Err(error) => format!("unknown: {error}"),
+    };
+    say(&Message::Opened { f16 })?;
     for (n, check) in checks.into_iter().enumerate() {
         let (about, name) = (check.about.name().to_owned(), check.name.to_owned());
         say(&Message::Started { about: about.clone(), check: name.clone() })?;
         match args.plant_fault {
             Some(Planted::Crash) if n == GOOD_CHECKS => process::abort(),
-            Some(Planted::Hang) if n == GOOD_CHECKS => loop {
-                thread::park();
-            },
+            Some(Planted::Hang) if n == GOOD_CHECKS => sleep_for_ever(),
+            Some(Planted::HangAtEnd) if n == GOOD_CHECKS => hang_at_end(),
+            Some(Planted::Noise) => {
+                print!("a driver's line\n{{\"not\": \"ours\"}}\nand the start of one: ");
+            }
             _ => {}
         }
         let started = Instant::now();
@@ -90,11 +109,28 @@ pub fn run(adapter: &wgpu::Adapter, description: &str, args: &Args) -> Result<()
     say(&Message::Done)
 }
 
+fn sleep_for_ever() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+/// As a driver that closes everything and then hangs: another program takes this process over.
+fn hang_at_end() -> ! {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        let _ = Command::new("sleep").arg("600").stdout(Stdio::null()).stderr(Stdio::null()).exec();
+    }
+    sleep_for_ever()
+}
+
 /// A parent that is gone ends the child.
 fn say(message: &Message) -> Result<(), Error> {
     let line = serde_json::to_string(message).expect("messages are plain data");
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(Error::Stdout)
+    // On a line of its own, whatever was printed before.
+    writeln!(stdout, "\n{OURS}{line}").and_then(|()| stdout.flush()).map_err(Error::Stdout)
 }
 
 /// Checks an adapter in a child. `found` is told of each result at once.
@@ -103,6 +139,7 @@ pub fn watch(
     info: &wgpu::AdapterInfo,
     planted: Option<Planted>,
     args: &Args,
+    mut opened: impl FnMut(String),
     mut found: impl FnMut(CheckResult),
 ) -> Ended {
     let not_started = |error| Ended::NotOpened(format!("its process cannot be started: {error}"));
@@ -125,21 +162,20 @@ pub fn watch(
         match messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(Message::Started { about, check }) => during = format!("{about}: {check}"),
             Ok(Message::Finished(result)) => found(result),
+            Ok(Message::Opened { f16 }) => opened(f16),
             Ok(Message::NotOpened(reason)) => ended = Some(Ended::NotOpened(reason)),
             Ok(Message::Done) => {
                 ended = Some(Ended::Ran);
                 during = "closing the device".to_owned();
             }
-            Err(RecvTimeoutError::Timeout) => {
-                // Nobody waits for it: a driver can keep a process from ending.
-                let _ = child.kill();
-                return Ended::TimedOut { during, seconds: args.timeout };
-            }
+            Err(RecvTimeoutError::Timeout) => return timed_out(&mut child, during, args),
+            // Its output is closed; it may still take its time to end, or never end.
             Err(RecvTimeoutError::Disconnected) => {
-                let how = match (child.wait(), ended) {
-                    (Ok(status), Some(ended)) if status.success() => return ended,
+                let how = match (wait_until(&mut child, deadline), ended) {
+                    (Ok(None), _) => return timed_out(&mut child, during, args),
+                    (Ok(Some(status)), Some(ended)) if status.success() => return ended,
                     // As the system puts it: "signal: 6 (SIGABRT)", "exit code: 0xc0000005".
-                    (Ok(status), _) => status.to_string(),
+                    (Ok(Some(status)), _) => status.to_string(),
                     (Err(error), _) => error.to_string(),
                 };
                 return Ended::Crashed { during, how };
@@ -148,13 +184,32 @@ pub fn watch(
     }
 }
 
-/// The child's messages. The channel closes with its output, or when that makes no sense.
+fn timed_out(child: &mut Child, during: String, args: &Args) -> Ended {
+    // Nobody waits for it: a driver can keep a process from ending.
+    let _ = child.kill();
+    Ended::TimedOut { during, seconds: args.timeout }
+}
+
+/// How a process ended, or none when the time is over.
+fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    loop {
+        let ended = child.try_wait()?;
+        if ended.is_some() || Instant::now() >= deadline {
+            return Ok(ended);
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// The child's messages. The channel closes with its output.
 fn listen(stdout: ChildStdout) -> mpsc::Receiver<Message> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        for line in BufReader::new(stdout).lines() {
-            let Some(message) = line.ok().and_then(|line| serde_json::from_str(&line).ok()) else { return };
-            if sender.send(message).is_err() {
+        for line in BufReader::new(stdout).split(b'\n') {
+            let Ok(line) = line else { return };
+            let ours = line.strip_prefix(OURS.as_bytes()).and_then(|text| serde_json::from_slice(text).ok());
+            if ours.is_some_and(|message| sender.send(message).is_err()) {
                 return;
             }
         }
@@ -168,6 +223,8 @@ impl Planted {
             Self::Kernel(fault) => fault.name(),
             Self::Crash => "crash",
             Self::Hang => "hang",
+            Self::HangAtEnd => "hang-at-end",
+            Self::Noise => "noise",
         }
     }
 }
@@ -179,6 +236,8 @@ impl FromStr for Planted {
         match name {
             "crash" => Ok(Self::Crash),
             "hang" => Ok(Self::Hang),
+            "hang-at-end" => Ok(Self::HangAtEnd),
+            "noise" => Ok(Self::Noise),
             _ => name.parse().map(Self::Kernel),
         }
     }

@@ -11,6 +11,8 @@ use crate::adapter;
 pub struct Report {
     pub index: usize,
     pub info: wgpu::AdapterInfo,
+    /// How the device converts 16-bit floats, when it could be opened.
+    pub f16: Option<String>,
     pub ended: Ended,
     pub results: Vec<Result>,
 }
@@ -175,6 +177,7 @@ fn adapter_json(report: &Report) -> Value {
         "device_type": format!("{:?}", report.info.device_type),
         "driver": report.info.driver,
         "driver_info": report.info.driver_info,
+        "f16_conversion": report.f16,
         "status": report.status(),
         "error": report.ended.error(),
         "checks": checks,
@@ -253,7 +256,7 @@ mod tests {
         info.name = "a \"GPU\" <&'\u{1b}>".to_owned();
         let (about, check) = ("masks".to_owned(), "lengths".to_owned());
         let result = |outcome| Result { about, check, outcome, seconds: 0.5 };
-        Report { index: 0, info, ended, results: outcome.map(result).into_iter().collect() }
+        Report { index: 0, info, f16: None, ended, results: outcome.map(result).into_iter().collect() }
     }
 
     fn compared(compared: u64, mismatches: u64) -> Option<Outcome> {

@@ -1,10 +1,5 @@
 //! The published known answers, computed by every adapter. The same files drive the CPU in `known_answers.rs`.
-#![cfg(feature = "gpu")]
-
-mod adapters;
-mod vectors;
-
-use adapters::subjects;
+use crate::adapters::subjects;
 use wgpu_dropout::{BlockCounter, Dropout, Generator};
 
 /// The answers of the round counts that the kernels use, and the long-range check of the C++ standard's Philox.
@@ -15,14 +10,14 @@ fn random123() {
             BlockCounter { group: [c[0], c[1]], part: c[2], domain: c[3], seed: [k[0], k[1]], stream: [k[2], k[3]] }
         }
         // Part and domain go into the upper bits of the second word; here the word comes whole.
-        _ => {
-            BlockCounter { group: [c[0], c[1]], stream: [c[2], c[3]], seed: [k[0], k[1]], part: 0, domain: 0 }
-        }
+        _ => BlockCounter { group: [c[0], c[1]], stream: [c[2], c[3]], seed: [k[0], k[1]], part: 0, domain: 0 },
     };
     for (generator, name, rounds) in [(Generator::Threefry, "threefry4x32", 20), (Generator::Philox, "philox4x32", 10)]
     {
-        let answers: Vec<_> =
-            vectors::generators().into_iter().filter(|answer| answer.name == name && answer.rounds == rounds).collect();
+        let answers: Vec<_> = crate::vectors::generators()
+            .into_iter()
+            .filter(|answer| answer.name == name && answer.rounds == rounds)
+            .collect();
         assert_eq!(answers.len(), 3);
         let counters: Vec<_> = answers.iter().map(|answer| counter(answer.counter, answer.key, generator)).collect();
         for subject in subjects() {
@@ -65,7 +60,7 @@ fn philox_equals_rand_philox() {
 #[test]
 fn masks_of_the_keep_rule() {
     for subject in subjects() {
-        for answer in vectors::masks() {
+        for answer in crate::vectors::masks() {
             let words = subject.context.keep_mask_blocking(&answer.mask(), answer.count).unwrap();
             answer.check(&words).unwrap_or_else(|error| panic!("{}: {error}", subject.name));
         }
@@ -76,7 +71,7 @@ fn masks_of_the_keep_rule() {
 #[test]
 fn uniforms_at_their_boundaries() {
     for subject in subjects() {
-        for answer in vectors::boundaries() {
+        for answer in crate::vectors::boundaries() {
             for (p, keep) in answer.drops_and_keeps() {
                 let mask = Dropout::new(p).unwrap().with_generator(answer.generator).mask(answer.key).at(answer.index);
                 let words = subject.context.keep_mask_blocking(&mask, 1).unwrap();
@@ -89,7 +84,7 @@ fn uniforms_at_their_boundaries() {
 #[test]
 fn scales() {
     for subject in subjects() {
-        for answer in vectors::thresholds() {
+        for answer in crate::vectors::thresholds() {
             let mask = Dropout::new(answer.p).unwrap().mask(wgpu_dropout::Key::new(1));
             let y = subject.context.forward_blocking(&mask, &[1.0; 4096]).unwrap();
             let keep = subject.context.keep_mask_blocking(&mask, 4096).unwrap();

@@ -1,10 +1,8 @@
 //! Keys in buffers of the device: a recorded sequence advances without the host.
-#![cfg(feature = "gpu")]
-
-mod adapters;
-
-use adapters::{assert_words, bits, buffer, context_with, read, subjects};
-use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Mask, MaskFormat, Options, Ranges, View, reference, wgpu};
+use crate::adapters::{assert_words, bits, buffer, context_with, read, subjects};
+use wgpu_dropout::{
+    BufferRange, Context, Dropout, Generator, Key, Mask, MaskFormat, Options, Ranges, View, reference, wgpu,
+};
 
 const N: u64 = 5003;
 const KEY: Key = Key::new(0x0123_4567_89ab_cdef).with_layer(7).with_sample(9).with_step(u32::MAX - 1);

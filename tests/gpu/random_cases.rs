@@ -1,12 +1,8 @@
 //! Random combinations of everything a call can be, against the reference: type, length, offsets, place, view,
 //! probability, key, schedule, limits of the device. Guards around every range must stay.
-#![cfg(all(feature = "gpu", feature = "half"))]
-
-mod adapters;
-
 use std::sync::OnceLock;
 
-use adapters::{buffer, device, read, subjects};
+use crate::adapters::{buffer, device, read, subjects};
 use half::{bf16, f16};
 use proptest::{
     prelude::*,
@@ -88,9 +84,17 @@ fn view() -> impl Strategy<Value = View> {
         prop_oneof![1_u64..10, 10_u64..200, 200_u64..3000],
         prop_oneof![0_u64..5, any::<u32>().prop_map(u64::from)],
     );
+    // Longer than 32 bits reach, with an end within the case.
+    let long =
+        (start.clone(), prop_oneof![Just(31_u32), Just(32), Just(40), Just(58)], 0_u64..5, 0_u64..3, 0_u64..6000)
+            .prop_map(|(start, power, more, gap, before)| {
+                let length = (1 << power) + more;
+                View::rows(start, length, length + gap).skip(length - before.min(length))
+            });
     prop_oneof![
-        start.prop_map(View::contiguous),
-        rows.prop_map(|(start, length, gap)| View::rows(start, length, length + gap)),
+        2 => start.prop_map(View::contiguous),
+        2 => rows.prop_map(|(start, length, gap)| View::rows(start, length, length + gap)),
+        1 => long,
     ]
 }
 

@@ -1,15 +1,11 @@
 //! What the host layer promises: parameters survive any order of submission, the caller's encoder, passes, scopes
 //! and handlers are left as they were, threads may share a context, a lost device is an error.
-#![cfg(feature = "gpu")]
-
-mod adapters;
-
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-use adapters::{assert_words, bits, buffer, context_with, device, read, subjects};
+use crate::adapters::{assert_words, bits, buffer, context_with, device, read, subjects};
 use wgpu_dropout::{BufferRange, Context, Dropout, Error, Key, Mask, MaskFormat, Options, Ranges, reference, wgpu};
 
 const N: usize = 96;
@@ -201,8 +197,9 @@ fn a_lost_device_is_an_error() {
         lost(context.forward_blocking(&mask(1), &x()).map(drop), "slices");
         lost(context.keep_mask_blocking(&mask(1), 5).map(drop), "mask");
         lost(context.submit_forward(&mask(1), &data, &data).map(drop), "buffers");
-        lost(context.bind(Ranges::new(&data, &data)).map(drop), "bind");
         lost(context.warm_up(Default::default(), Default::default()), "warm up");
+        // These do not poll, and know of it because others did.
+        lost(context.bind(Ranges::new(&data, &data)).map(drop), "bind");
         lost(bound.record_forward(&mut encoder(&context), &mask(1)), "recording");
     }
 }
@@ -226,6 +223,57 @@ fn a_lost_device_of_the_caller_is_an_error() {
             // Whether recording fails is the device's choice; that it returns is the promise.
             let _ = bound.record_forward(&mut encoder(&context), &mask(1));
             let _ = context.submit_forward(&mask(1), &data, &data);
+        }
+    }
+}
+
+/// Recording polls nothing: a callback of the caller's that is due is not run by it, not even under a lock that it needs.
+#[test]
+fn recording_runs_no_callback_of_the_caller() {
+    for subject in subjects() {
+        // A context that watches its device is the one that could poll.
+        let context = pollster::block_on(Context::from_adapter(&subject.adapter)).unwrap();
+        let data = buffer(&context, &bits(&x()));
+        let bound = context.bind(Ranges::new(&data, &data)).unwrap();
+        let staging = context.device().create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 16,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let called = Arc::new(AtomicBool::new(false));
+        let flag = called.clone();
+        staging.map_async(wgpu::MapMode::Read, .., move |_| flag.store(true, Ordering::SeqCst));
+        let key_buffer = buffer(&context, &[0; 4]);
+        let key = context.bind_key(&key_buffer).unwrap();
+        let mut encoder = encoder(&context);
+        for step in 0..10 {
+            bound.record_forward(&mut encoder, &mask(step)).unwrap();
+            context.record_forward(&mut encoder, &mask(step), &data, &data).unwrap();
+            key.record_advance(&mut encoder, 1).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert!(!called.load(Ordering::SeqCst), "{}", subject.name);
+        context.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
+        assert!(called.load(Ordering::SeqCst), "{}", subject.name);
+    }
+}
+
+/// Recording from several threads at once, each the first to need a pipeline: nobody waits for another's compiler, and all
+/// get the right one.
+#[test]
+fn eight_threads_need_a_new_pipeline() {
+    for context in contexts() {
+        let outputs: Vec<_> = (0..8).map(|_| buffer(&context, &[0; N])).collect();
+        let input = buffer(&context, &bits(&x()));
+        std::thread::scope(|scope| {
+            for (step, output) in (0..).zip(&outputs) {
+                let (context, input) = (&context, &input);
+                scope.spawn(move || context.submit_forward(&mask(step), input, output).unwrap());
+            }
+        });
+        for (step, output) in (0..).zip(&outputs) {
+            assert_words(&read(&context, [output])[0], &expected(step), || format!("thread {step}"));
         }
     }
 }

@@ -1,9 +1,5 @@
 //! What must not change a result: repetition, workgroup size, how parameters travel, splits, in place.
-#![cfg(feature = "gpu")]
-
-mod adapters;
-
-use adapters::{assert_words, bits, buffer, context_with, read, subjects};
+use crate::adapters::{assert_words, bits, buffer, context_with, read, subjects};
 use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Options, kernels::Schedule, reference};
 
 const LENGTH: usize = 20_011;
@@ -58,7 +54,13 @@ fn the_same_key_gives_the_same_mask_and_another_key_another() {
         let words = |key| subject.context.keep_mask_blocking(&Dropout::new(0.5).unwrap().mask(key), 4096).unwrap();
         let key = Key::new(9).with_layer(1).with_step(2);
         assert_eq!(words(key), words(key));
-        for other in [Key::new(8).with_layer(1).with_step(2), key.with_layer(2), key.with_step(3), key.with_sample(1), Key::new(9)] {
+        for other in [
+            Key::new(8).with_layer(1).with_step(2),
+            key.with_layer(2),
+            key.with_step(3),
+            key.with_sample(1),
+            Key::new(9),
+        ] {
             assert_ne!(words(key), words(other), "{other:?}");
         }
     }
@@ -104,17 +106,27 @@ fn chunks_of_one_buffer_equal_the_whole() {
     }
 }
 
-/// The gradient passes exactly where forward kept, with the same factor.
+/// Backward is the gradient of forward, which is linear: as (forward(x + h·e) − forward(x)) / h says it, and by the exported
+/// mask, element by element, with arithmetic of this test's own.
 #[test]
-fn forward_and_backward_agree() {
+fn backward_is_the_gradient_of_forward() {
     let dropout = Dropout::new(0.35).unwrap();
     for subject in subjects() {
         for &generator in Generator::ALL {
             let mask = dropout.with_generator(generator).mask(Key::new(1));
-            let y = subject.context.forward_blocking(&mask, &vec![1.0; LENGTH]).unwrap();
-            let dx = subject.context.backward_blocking(&mask, &vec![1.0; LENGTH]).unwrap();
-            assert_eq!(bits(&y), bits(&dx));
-            assert!(y.iter().all(|&y| y == 0.0 || y == dropout.scale()));
+            let x = input();
+            let dy: Vec<f32> = (0..LENGTH).map(|i| (i % 17) as f32 - 8.0).collect();
+            let dx = subject.context.backward_blocking(&mask, &dy).unwrap();
+            let keep = subject.context.keep_mask_blocking(&mask, LENGTH as u64).unwrap();
+            let later: Vec<f32> = x.iter().map(|x| x + 1.0).collect();
+            let [y, y_later] = [&x, &later].map(|x| subject.context.forward_blocking(&mask, x).unwrap());
+            for i in 0..LENGTH {
+                let kept = keep[i / 32] >> (i % 32) & 1 == 1;
+                let expected = if kept { dy[i] * dropout.scale() } else { 0.0 };
+                assert_eq!(dx[i], expected, "{} element {i}", subject.name);
+                let slope = (y_later[i] - y[i]) / (later[i] - x[i]);
+                assert!((slope * dy[i] - dx[i]).abs() < 1e-3 * dx[i].abs() + 1e-6, "{} element {i}", subject.name);
+            }
         }
     }
 }

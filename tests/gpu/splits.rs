@@ -1,9 +1,5 @@
 //! One logical tensor on several devices: each shard gets exactly the bits that the whole would have.
-#![cfg(feature = "gpu")]
-
-mod adapters;
-
-use adapters::{Subject, assert_words, bits, device, subjects};
+use crate::adapters::{Subject, assert_words, bits, device, subjects};
 use wgpu_dropout::{Context, Dropout, Generator, Key, View, reference};
 
 /// Four contexts of their own, on two adapters where there are two.

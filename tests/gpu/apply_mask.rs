@@ -1,9 +1,5 @@
 //! Packed masks from elsewhere, applied to slices. tests/gpu_random_cases.rs does it in buffers of every kind.
-#![cfg(all(feature = "gpu", feature = "half"))]
-
-mod adapters;
-
-use adapters::subjects;
+use crate::adapters::subjects;
 use half::{bf16, f16};
 use wgpu_dropout::{Dropout, Element, Key, reference};
 

@@ -1,11 +1,9 @@
 //! Every kernel against the reference, on every adapter: masks and values bit for bit, outputs poisoned first, and
 //! nothing written outside of the range.
-#![cfg(feature = "gpu")]
-
-mod adapters;
-
-use adapters::{Subject, assert_words, bits, buffer, context_with, device, read, subjects};
-use wgpu_dropout::{BufferRange, Context, Dropout, Generator, Key, Mask, MaskFormat, Options, kernels::Schedule, reference};
+use crate::adapters::{Subject, assert_words, bits, buffer, context_with, device, read, subjects};
+use wgpu_dropout::{
+    BufferRange, Context, Dropout, Generator, Key, Mask, MaskFormat, Options, kernels::Schedule, reference,
+};
 
 const POISON: u32 = 0xdead_beef;
 /// Words of poison on each side of a range.

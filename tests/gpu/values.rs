@@ -1,10 +1,6 @@
 //! The value contract: what happens to NaN, infinities, zeros and subnormals, kept and dropped. WGSL leaves the
 //! handling of some of these to the device, so each exception is tested by its name.
-#![cfg(feature = "gpu")]
-
-mod adapters;
-
-use adapters::{assert_words_by, bits, buffer, read, subjects};
+use crate::adapters::{assert_words_by, bits, buffer, read, subjects};
 use wgpu_dropout::{Dropout, Key, Mask};
 
 /// 4,096 copies of a value: with p = 0.5, about half are kept.

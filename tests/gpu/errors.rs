@@ -1,12 +1,8 @@
 //! Each error is reached, names the values and the remedy, and does not panic.
-#![cfg(feature = "gpu")]
-
-mod adapters;
-
-use adapters::{buffer, context_with, device, subjects};
+use crate::adapters::{buffer, context_with, device, subjects};
 use wgpu_dropout::{
-    BlockCounter, BufferRange, Context, Dropout, Dtype, Error, Generator, Key, Mask, MaskFormat, Options, Ranges,
-    View, reference, wgpu,
+    BlockCounter, BufferRange, Context, Dropout, Dtype, Error, Generator, Key, Mask, MaskFormat, Operation, Options,
+    Ranges, View, reference, wgpu, wgsl::KeepRule,
 };
 
 fn mask() -> Mask {
@@ -250,12 +246,94 @@ fn unsupported() {
         let options = Options::default().with_replaced_text("no such text", "");
         let context = Context::with_options(other_device, queue, options);
         assert_error!(context, Error::Unsupported { .. }, "no such text");
+        let (two, queue) = device(subject, |descriptor| {
+            descriptor.required_limits.max_storage_buffers_per_shader_stage = 2;
+        });
+        assert_error!(Context::from_device(two, queue), Error::Unsupported { .. }, "3 storage buffers", "request");
+        let (small, queue) = device(subject, |descriptor| {
+            descriptor.required_limits.max_storage_buffer_binding_size = 1024;
+        });
+        assert_error!(Context::from_device(small, queue), Error::Unsupported { .. }, "1024 bytes", "request");
         let (device, queue) = device(subject, |descriptor| {
             descriptor.required_limits = wgpu::Limits::downlevel_webgl2_defaults();
             descriptor.required_features = wgpu::Features::empty();
         });
         assert_error!(Context::from_device(device, queue), Error::Unsupported { .. }, "request");
     }
+}
+
+/// Skipping past the last index is an error, and not the first index again.
+#[test]
+fn past_the_last_index() {
+    let context = &subjects()[0].context;
+    for mask in [mask().at(u64::MAX - 9).skip(10), mask().at(View::rows(u64::MAX - 20, 3, 10)).skip(9)] {
+        assert_error!(context.forward_blocking(&mask, &[1.0_f32; 1]), Error::IndexRange { .. }, "start");
+        assert_error!(context.keep_mask_blocking(&mask, 1), Error::IndexRange { .. }, "start");
+        assert_error!(reference::forward(&mask, &[1.0_f32; 1]), Error::IndexRange { .. }, "start");
+        // Nothing is left, and that is no error.
+        assert_eq!(context.keep_mask_blocking(&mask, 0).unwrap(), [0; 0]);
+    }
+}
+
+/// A key of another context is refused before the encoder is touched.
+#[test]
+fn keys_of_other_contexts() {
+    for subject in subjects() {
+        let (context, other) = (&subject.context, context_with(subject, Options::default()));
+        let data = buffer(context, &[7; 16]);
+        let key = other.bind_key(&buffer(&other, &[0; 4])).unwrap();
+        let mut encoder = context.device().create_command_encoder(&Default::default());
+        let refused = context.record_forward(&mut encoder, mask().keyed_by(&key), &data, &data);
+        assert_error!(refused, Error::OtherContext { what: "key" }, "another context");
+        context.queue().submit([encoder.finish()]);
+        assert_eq!(crate::adapters::read(context, [&data])[0], [7; 16]);
+    }
+}
+
+/// Each operation says which operands it needs.
+#[test]
+fn operands() {
+    let context = &subjects()[0].context;
+    let (a, b, bits) = (buffer(context, &[0; 32]), buffer(context, &[0; 32]), buffer(context, &[0; 1]));
+    let values = Ranges::new(&a, &b);
+    let masked = values.with_packed_mask(&bits);
+    let output = Ranges::mask(&bits, 32, MaskFormat::Bits);
+    let (forward, apply) = (Operation::Forward(mask()), Operation::ApplyMask { scale: 2.0 });
+    let keep_mask = Operation::KeepMask(mask());
+    for (operation, wrong) in [(forward, masked), (forward, output), (keep_mask, values), (apply, values)] {
+        assert_error!(context.submit(operation, wrong), Error::Operands { .. }, "needs", "mask");
+    }
+    for (operation, right) in [(forward, values), (keep_mask, output), (apply, masked)] {
+        context.submit(operation, right).unwrap();
+    }
+    assert_error!(context.run_blocking(keep_mask, &[1.0_f32][..]), Error::Operands { .. }, "keep_mask");
+    assert_error!(context.run_blocking(apply, &[1.0_f32][..]), Error::Operands { .. }, "a packed mask");
+}
+
+/// The text of the keep rule knows no rows.
+#[test]
+fn the_keep_rule_of_rows() {
+    let rows = mask().at(View::rows(3, 5, 9));
+    assert_error!(KeepRule::try_from(&rows), Error::NotContiguous { .. }, "rows of 5", "9 apart");
+    assert_eq!(KeepRule::try_from(&mask().at(View::rows(3, 5, 5))).unwrap().start, [3, 0]);
+}
+
+/// Room on the host is asked for, and not taken for granted.
+#[test]
+fn a_result_that_the_host_cannot_hold() {
+    let result = reference::keep_mask(&mask(), 1 << 60);
+    assert_error!(result, Error::OutOfMemory { what: "result on the host" }, "host");
+}
+
+/// wgpu's own error stays reachable.
+#[test]
+fn sources() {
+    let context = &subjects()[0].context;
+    let data = buffer(context, &[0; 16]);
+    data.destroy();
+    let error = context.submit_forward(&mask(), &data, &data).unwrap_err();
+    let source = std::error::Error::source(&error).expect("wgpu's error");
+    assert!(source.downcast_ref::<wgpu::Error>().is_some(), "{source:?}");
 }
 
 /// In a process of its own, because wgpu reads the environment: natively there is no WebGPU backend.
@@ -270,12 +348,15 @@ fn no_adapter() {
         assert_error!(Context::new_blocking(), Error::NoAdapter { .. }, remedy);
         return;
     }
-    let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["no_adapter", "--exact"])
-        .env("WGPU_DROPOUT_CHILD", "1")
-        .env("WGPU_BACKEND", "webgpu")
-        .status();
-    assert!(status.unwrap().success());
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    passes(child.args(["errors::no_adapter", "--exact"]).env("WGPU_BACKEND", "webgpu"));
+}
+
+/// Runs this program again for one test, which must be found there and pass.
+fn passes(child: &mut std::process::Command) {
+    let output = child.env("WGPU_DROPOUT_CHILD", "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("test result: ok. 1 passed"), "{said}");
 }
 
 /// In a process of its own with a limited address space: lavapipe answers, where without a limit the kernel might kill.
@@ -307,11 +388,6 @@ fn out_of_memory() {
         context.forward_blocking(&mask(), &x).unwrap();
         return;
     }
-    let program = std::env::current_exe().unwrap();
-    let status = std::process::Command::new("sh")
-        .args(["-c", "ulimit -v 4000000; exec \"$0\" out_of_memory --exact"])
-        .arg(program)
-        .env("WGPU_DROPOUT_CHILD", "1")
-        .status();
-    assert!(status.unwrap().success());
+    let limited = "ulimit -v 4000000; exec \"$0\" errors::out_of_memory --exact";
+    passes(std::process::Command::new("sh").args(["-c", limited]).arg(std::env::current_exe().unwrap()));
 }

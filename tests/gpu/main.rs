@@ -1,0 +1,19 @@
+//! Everything that needs a device, on every adapter of the machine, in one program that opens them once. A missing adapter
+//! fails it: see adapters.
+
+#[path = "../adapters/mod.rs"]
+mod adapters;
+mod apply_mask;
+mod contracts;
+mod device_key;
+mod dropout;
+mod errors;
+mod known_answers;
+mod launches;
+mod properties;
+mod random_cases;
+mod splits;
+mod storage;
+mod values;
+#[path = "../vectors/mod.rs"]
+mod vectors;
