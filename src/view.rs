@@ -45,10 +45,12 @@ impl View {
     /// view of it has no elements, and a length of 1 or more is an error where it is used.
     #[must_use]
     pub const fn skip(self, elements: u64) -> Self {
-        let (row, column) = if self.is_contiguous() { (0, elements) } else { self.row_and_column(elements) };
-        let offset = row.saturating_mul(self.row_pitch as u128);
-        let (start, column) = if self.is_contiguous() { (column as u128, self.column) } else { (offset, column) };
-        let start = start.saturating_add(self.start as u128);
+        if self.is_contiguous() {
+            let (start, past_the_end) = self.start.overflowing_add(elements);
+            return Self { start, past_the_end: self.past_the_end || past_the_end, ..self };
+        }
+        let (row, column) = self.row_and_column(elements);
+        let start = row.saturating_mul(self.row_pitch as u128).saturating_add(self.start as u128);
         Self { start: start as u64, column, past_the_end: self.past_the_end || start > u64::MAX as u128, ..self }
     }
 

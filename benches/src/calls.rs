@@ -1,9 +1,9 @@
 //! What a call costs on the host: training calls dropout thousands of times a step, on tensors that may be small.
 
-use std::time::Instant;
+use std::{panic::resume_unwind, sync::Barrier, thread, time::Instant};
 
 use serde::Serialize;
-use wgpu_dropout::{Context, Dropout, Dtype, Generator, Key, Options, Ranges, requirements, wgpu};
+use wgpu_dropout::{Context, Dropout, Dtype, Generator, Key, Mask, Options, Ranges, wgpu};
 
 use crate::Error;
 
@@ -14,7 +14,7 @@ pub struct CallCost {
     pub how: &'static str,
     /// Median over the encoders of (pass begin, 256 calls, pass end, `finish()`) / 256.
     pub median_us: f64,
-    /// Over a bare dispatch of an empty kernel with a ready bind group.
+    /// Over a bare dispatch of an empty kernel with a ready bind group, from as many threads.
     pub ratio_to_bare: f64,
 }
 
@@ -27,16 +27,10 @@ const ENCODERS: usize = 41;
 /// # Errors
 /// When the device fails.
 pub fn measure_calls(adapter: &wgpu::Adapter) -> Result<Vec<CallCost>, Error> {
+    // As users make one, so that everything is paid for that they pay.
     let open = |immediates| {
-        let wanted = requirements(adapter);
-        let descriptor = wgpu::DeviceDescriptor {
-            required_features: wanted.features,
-            required_limits: wanted.limits,
-            ..Default::default()
-        };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-            .map_err(|error| Error::Device { name: adapter.get_info().name, what: format!("refused: {error}") })?;
-        Ok::<_, Error>(Context::with_options(device, queue, Options::default().with_immediates(immediates))?)
+        let options = Options::default().with_immediates(immediates);
+        pollster::block_on(Context::from_adapter_with_options(adapter, options))
     };
     // A device of its own for each way: the bare dispatch is measured on both, in turn with the calls.
     let mut costs = vec![];
@@ -60,17 +54,25 @@ pub fn measure_calls(adapter: &wgpu::Adapter) -> Result<Vec<CallCost>, Error> {
         let bound = context.bind(Ranges::new(&data, &data))?;
         let bare = BareDispatch::new(device, &data);
 
-        let mut samples: [Vec<f64>; 3] = Default::default();
+        let mut samples: [Vec<f64>; 5] = Default::default();
         for _ in 0..ENCODERS {
             samples[0].push(time(&context, |pass, _| {
                 bare.record(pass);
                 Ok(())
             })?);
-            samples[1].push(time(&context, |pass, call| bound.record_forward(pass, &mask_of(mask, call)))?);
+            samples[1].push(time(&context, |pass, call| bound.record_forward(pass, mask_of(mask, call)))?);
             samples[2]
-                .push(time(&context, |pass, call| context.record_forward(pass, &mask_of(mask, call), &data, &data))?);
+                .push(time(&context, |pass, call| context.record_forward(pass, mask_of(mask, call), &data, &data))?);
         }
-        let [bare_us, bound_us, unbound_us] = samples.map(|mut samples| {
+        // Apart, because it leaves the caches cold.
+        for _ in 0..ENCODERS {
+            samples[3].push(time_threads(&context, |pass, _| {
+                bare.record(pass);
+                Ok(())
+            })?);
+            samples[4].push(time_threads(&context, |pass, call| bound.record_forward(pass, mask_of(mask, call)))?);
+        }
+        let [bare_us, bound_us, unbound_us, bare_threads_us, threads_us] = samples.map(|mut samples| {
             samples.sort_by(f64::total_cmp);
             samples[samples.len() / 2]
         });
@@ -80,12 +82,24 @@ pub fn measure_calls(adapter: &wgpu::Adapter) -> Result<Vec<CallCost>, Error> {
                 cost("bare dispatch", bare_us),
                 cost("immediates, buffers bound beforehand", bound_us),
                 cost("immediates, buffers bound in the call", unbound_us),
+                cost("bare dispatch, 8 threads at once", bare_threads_us),
+                CallCost {
+                    how: "immediates, bound beforehand, 8 threads at once",
+                    median_us: threads_us,
+                    ratio_to_bare: threads_us / bare_threads_us,
+                },
                 cost("immediates, first call, with its pipeline", first),
             ],
             false => [
                 cost("bare dispatch (device of the uniform path)", bare_us),
                 cost("uniform slots, buffers bound beforehand", bound_us),
                 cost("uniform slots, buffers bound in the call", unbound_us),
+                cost("bare dispatch, 8 threads at once", bare_threads_us),
+                CallCost {
+                    how: "uniform slots, bound beforehand, 8 threads at once",
+                    median_us: threads_us,
+                    ratio_to_bare: threads_us / bare_threads_us,
+                },
                 cost("uniform slots, first call, with its pipeline", first),
             ],
         });
@@ -94,7 +108,7 @@ pub fn measure_calls(adapter: &wgpu::Adapter) -> Result<Vec<CallCost>, Error> {
 }
 
 /// Every call has a key of its own, as in training.
-fn mask_of(mask: wgpu_dropout::Mask, call: u32) -> wgpu_dropout::Mask {
+fn mask_of(mask: Mask, call: u32) -> Mask {
     mask.at(u64::from(call) * N)
 }
 
@@ -118,6 +132,37 @@ fn time(
     wait.map_err(|error| Error::Device { name: context.adapter_info().name, what: error.to_string() })?;
     Ok(microseconds)
 }
+
+/// Microseconds that 8 threads at once, an encoder each, need for a call of each of them.
+fn time_threads(
+    context: &Context,
+    record: impl Fn(&mut wgpu::ComputePass<'_>, u32) -> Result<(), wgpu_dropout::Error> + Sync,
+) -> Result<f64, Error> {
+    let (gate, record) = (Barrier::new(THREADS + 1), &record);
+    let elapsed = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut encoder = context.device().create_command_encoder(&Default::default());
+                    let mut pass = encoder.begin_compute_pass(&Default::default());
+                    gate.wait();
+                    let recorded = (0..CALLS).try_for_each(|call| record(&mut pass, call));
+                    drop(pass);
+                    encoder.finish();
+                    recorded
+                })
+            })
+            .collect();
+        // The threads are there before the clock starts.
+        gate.wait();
+        let begin = Instant::now();
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|p| resume_unwind(p));
+        threads.into_iter().try_for_each(join).map(|()| begin.elapsed())
+    })?;
+    Ok(elapsed.as_secs_f64() * 1e6 / f64::from(CALLS))
+}
+
+const THREADS: usize = 8;
 
 /// A dispatch of an empty kernel with a ready bind group.
 struct BareDispatch {

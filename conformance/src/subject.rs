@@ -64,7 +64,10 @@ impl Subject {
         let tiny = planted.context(&tiny_device, &tiny_queue, small)?;
         let mut others = vec![];
         for &schedule in Schedule::ALL.iter().filter(|&&schedule| schedule != context.target().schedule) {
-            others.push((schedule, planted.context(&device, &queue, options.with_schedule(schedule))?));
+            let other = planted.context(&device, &queue, options.with_schedule(schedule))?;
+            // So that its kernels for f16 are those that such a device would use.
+            other.probe_f16().await?;
+            others.push((schedule, other));
         }
         if let (Some(fault), false) = (fault, planted.done) {
             let reason = format!("no kernel has the text of the fault '{}'", fault.name());

@@ -5,7 +5,7 @@
 const ELEMENTS_PER_QUAD = 4u * ELEMENTS_PER_WORD;
 
 fn move_quad(position: u32, quad: u32, keep: u32) {
-    let x = input_four_words(parameters.elements.input_offset + position + quad * ELEMENTS_PER_QUAD);
+    let x = input_four_words(parameters.elements.input_offset + position, quad);
     let to = (parameters.elements.output_offset + position) / ELEMENTS_PER_QUAD + quad;
     store_output_quad(to, apply(x, keep >> (quad * ELEMENTS_PER_QUAD)));
 }
@@ -20,10 +20,10 @@ fn main(
     let input = parameters.elements.input_offset + position;
     let to = (parameters.elements.output_offset + position) / ELEMENTS_PER_QUAD;
     // Some loads come before the random numbers, so that memory and arithmetic overlap.
-    let quad_0 = input_four_words(input);
-    let quad_1 = input_four_words(input + ELEMENTS_PER_QUAD);
-    let quad_2 = input_four_words(input + 2u * ELEMENTS_PER_QUAD);
-    let quad_3 = input_four_words(input + 3u * ELEMENTS_PER_QUAD);
+    let quad_0 = input_four_words(input, 0u);
+    let quad_1 = input_four_words(input, 1u);
+    let quad_2 = input_four_words(input, 2u);
+    let quad_3 = input_four_words(input, 3u);
     let keep = decide_bits(position);
     store_output_quad(to, apply(quad_0, keep));
     store_output_quad(to + 1u, apply(quad_1, keep >> ELEMENTS_PER_QUAD));

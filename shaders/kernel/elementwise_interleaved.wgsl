@@ -26,12 +26,12 @@ fn move_unit(share: Share, i: u32) {
         bit = share.first % RUN;
     }
     let keep = keep_runs[run];
-    let input_element = share.input + i * STEP;
     let output_unit = share.output + i * WORKGROUP_SIZE;
     if WORDS_PER_UNIT == 4u {
-        store_output_quad(output_unit, apply(input_four_words(input_element), keep >> bit));
+        let x = input_four_words(share.input, i * WORKGROUP_SIZE);
+        store_output_quad(output_unit, apply(x, keep >> bit));
     } else {
-        store_output_word(output_unit, apply_word(input_one_word(input_element), keep, bit));
+        store_output_word(output_unit, apply_word(input_one_word(share.input + i * STEP), keep, bit));
     }
 }
 

@@ -28,6 +28,7 @@ fn different_pairs(packed: vec4<u32>, low: vec4<f32>, high: vec4<f32>) -> u32 {
 
 // How many of the 18 comparisons for this f16 fail.
 fn check(half: u32) -> u32 {
+    let all_kept = vec4<bool>(true);
     // Another in the upper half of the word, so that the two cannot be confused.
     let other = 0xffffu - half;
     let word = vec4<u32>(half | (other << 16u));
@@ -44,10 +45,10 @@ fn check(half: u32) -> u32 {
     let smaller = select(value - 1u, value, magnitude == 0u);
     let first = bitcast<vec4<f32>>(vec4<u32>(smaller, value, value + 1u, middle - 1u));
     let second = bitcast<vec4<f32>>(vec4<u32>(middle, middle + 1u, value ^ 0x80000000u, middle ^ 0x80000000u));
-    wrong += different_pairs(narrow(first, second), first, second);
+    wrong += different_pairs(narrow_kept(first, second, all_kept, all_kept), first, second);
 
     let scales = parameters.probe.scales;
-    let scaled = narrow(widen_low(word) * scales, widen_high(word) * scales);
+    let scaled = narrow_kept(widen_low(word) * scales, widen_high(word) * scales, all_kept, all_kept);
     return wrong + different_pairs(scaled, low * scales, high * scales);
 }
 

@@ -18,6 +18,8 @@ fn round_bf16(x: vec4<f32>) -> vec4<u32> {
     return bits + (vec4<u32>(0x7fffu) + even);
 }
 
-fn narrow(low: vec4<f32>, high: vec4<f32>) -> vec4<u32> {
-    return (round_bf16(low) >> vec4<u32>(16u)) | (round_bf16(high) & vec4<u32>(0xffff0000u));
+fn narrow_kept(low: vec4<f32>, high: vec4<f32>, low_kept: vec4<bool>, high_kept: vec4<bool>) -> vec4<u32> {
+    let kept_low = bitcast<vec4<f32>>(select(vec4<u32>(0u), bitcast<vec4<u32>>(low), low_kept));
+    let kept_high = bitcast<vec4<f32>>(select(vec4<u32>(0u), bitcast<vec4<u32>>(high), high_kept));
+    return (round_bf16(kept_low) >> vec4<u32>(16u)) | (round_bf16(kept_high) & vec4<u32>(0xffff0000u));
 }

@@ -20,8 +20,11 @@ fn narrow_pair(low: f32, high: f32) -> u32 {
     return pack2x16float(vec2<f32>(f32(f16(low)), f32(f16(high))));
 }
 
-fn narrow(low: vec4<f32>, high: vec4<f32>) -> vec4<u32> {
+fn narrow_kept(low: vec4<f32>, high: vec4<f32>, low_kept: vec4<bool>, high_kept: vec4<bool>) -> vec4<u32> {
+    let kept_low = bitcast<vec4<f32>>(select(vec4<u32>(0u), bitcast<vec4<u32>>(low), low_kept));
+    let kept_high = bitcast<vec4<f32>>(select(vec4<u32>(0u), bitcast<vec4<u32>>(high), high_kept));
     return vec4<u32>(
-        narrow_pair(low.x, high.x), narrow_pair(low.y, high.y), narrow_pair(low.z, high.z), narrow_pair(low.w, high.w),
+        narrow_pair(kept_low.x, kept_high.x), narrow_pair(kept_low.y, kept_high.y),
+        narrow_pair(kept_low.z, kept_high.z), narrow_pair(kept_low.w, kept_high.w),
     );
 }

@@ -8,12 +8,7 @@ fn apply_kept(words: vec4<u32>, low_kept: vec4<bool>, high_kept: vec4<bool>) -> 
     if COPIES_BITS {
         return words;
     }
-    let low = bitcast<vec4<u32>>(operate(widen_low(words)));
-    let high = bitcast<vec4<u32>>(operate(widen_high(words)));
-    return narrow(
-        bitcast<vec4<f32>>(select(vec4<u32>(0u), low, low_kept)),
-        bitcast<vec4<f32>>(select(vec4<u32>(0u), high, high_kept)),
-    );
+    return narrow_kept(operate(widen_low(words)), operate(widen_high(words)), low_kept, high_kept);
 }
 
 fn apply_word(word: u32, keep: u32, bit: u32) -> u32 {
@@ -22,9 +17,10 @@ fn apply_word(word: u32, keep: u32, bit: u32) -> u32 {
     }
     let low_kept = bitcast<u32>(extractBits(bitcast<i32>(keep), bit, 1u));
     let high_kept = bitcast<u32>(extractBits(bitcast<i32>(keep), bit + 1u, 1u));
-    let low = bitcast<vec4<u32>>(operate(widen_low(vec4<u32>(word)))).x & low_kept;
-    let high = bitcast<vec4<u32>>(operate(widen_high(vec4<u32>(word)))).x & high_kept;
-    return narrow(bitcast<vec4<f32>>(vec4<u32>(low)), bitcast<vec4<f32>>(vec4<u32>(high))).x;
+    let low = bitcast<u32>(operate(widen_low(vec4<u32>(word))).x) & low_kept;
+    let high = bitcast<u32>(operate(widen_high(vec4<u32>(word))).x) & high_kept;
+    let all = vec4<bool>(true);
+    return narrow_kept(vec4<f32>(bitcast<f32>(low)), vec4<f32>(bitcast<f32>(high)), all, all).x;
 }
 
 fn apply(words: vec4<u32>, keep: u32) -> vec4<u32> {

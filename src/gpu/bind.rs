@@ -164,7 +164,7 @@ impl<'a> Ready<'a> {
             None => None,
             Some(slots) => {
                 let slot = slots.take(&inner.device, reports)?;
-                reports.scoped(&inner.device, "parameters", || slot.write(&inner.queue, launch.parameters()))?;
+                reports.scoped_write(&inner.device, "parameters", || slot.write(&inner.queue, launch.parameters()))?;
                 Some(slot)
             }
         };
@@ -188,7 +188,7 @@ pub(super) fn record_all<'b>(
             pass.set_bind_group(0, operands(launch), &[]);
             match slot {
                 None => pass.set_immediates(0, launch.parameters()),
-                Some(slot) => pass.set_bind_group(1, &slot.bind_group, &[slot.offset]),
+                Some(slot) => pass.set_bind_group(1, slot.bind_group(), &[slot.offset]),
             }
             if let Some(key) = key.filter(|_| launch.kernel().key_binding().is_some()) {
                 pass.set_bind_group(2, key, &[]);

@@ -22,13 +22,31 @@ type Answer = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
 ///
 /// Error scopes belong to the thread and nest, so the caller's own scopes see nothing of this.
 pub(super) fn scoped<T>(device: &wgpu::Device, what: &'static str, work: impl FnOnce() -> T) -> (T, Report) {
-    let guards = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation]
-        .map(|filter| device.push_error_scope(filter));
+    scoped_by(device, what, ALL_ERRORS, work)
+}
+
+const ALL_ERRORS: [wgpu::ErrorFilter; 3] =
+    [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
+
+fn scoped_by<T, const N: usize>(
+    device: &wgpu::Device,
+    what: &'static str,
+    filters: [wgpu::ErrorFilter; N],
+    work: impl FnOnce() -> T,
+) -> (T, Report) {
+    let guards = filters.map(|filter| device.push_error_scope(filter));
     let value = work();
     let mut report = Report { what, scopes: vec![], error: None };
     // Scopes are a stack: the last pushed is popped first. The pop is done now, its answer may come later.
     for guard in guards.into_iter().rev() {
-        report.scopes.push(Box::pin(guard.pop()));
+        let mut answer = guard.pop();
+        // Natively it is there at once, and nothing has to be kept.
+        let mut context = task::Context::from_waker(task::Waker::noop());
+        match std::pin::pin!(&mut answer).poll(&mut context) {
+            task::Poll::Ready(error) if report.scopes.is_empty() => report.take(error),
+            task::Poll::Ready(error) => report.scopes.push(Box::pin(std::future::ready(error))),
+            task::Poll::Pending => report.scopes.push(Box::pin(answer)),
+        }
     }
     (value, report)
 }
@@ -59,10 +77,31 @@ impl Reports {
         what: &'static str,
         work: impl FnOnce() -> T,
     ) -> Result<T, Error> {
+        self.scoped_by(device, what, ALL_ERRORS, work)
+    }
+
+    /// [`scoped`](Self::scoped) for small writes, of which every call makes one: only a device that is gone refuses those,
+    /// and each further scope costs a tenth of the call.
+    pub(super) fn scoped_write<T>(
+        &mut self,
+        device: &wgpu::Device,
+        what: &'static str,
+        work: impl FnOnce() -> T,
+    ) -> Result<T, Error> {
+        self.scoped_by(device, what, [wgpu::ErrorFilter::Validation], work)
+    }
+
+    fn scoped_by<T, const N: usize>(
+        &mut self,
+        device: &wgpu::Device,
+        what: &'static str,
+        filters: [wgpu::ErrorFilter; N],
+        work: impl FnOnce() -> T,
+    ) -> Result<T, Error> {
         if cfg!(target_arch = "wasm32") && !self.can_wait {
             return Ok(work());
         }
-        let (value, mut report) = scoped(device, what, work);
+        let (value, mut report) = scoped_by(device, what, filters, work);
         if report.is_known() {
             return report.into_result().map(|()| value);
         }
@@ -92,13 +131,19 @@ impl Report {
         self.error.map_or(Ok(()), Err)
     }
 
+    /// Takes the answer of the next scope outwards, whose error is what the device reported first.
+    fn take(&mut self, answer: Option<wgpu::Error>) {
+        if let Some(error) = answer {
+            self.error = Some(explain(self.what, error));
+        }
+    }
+
     fn ask(&mut self, context: &mut task::Context<'_>) -> task::Poll<()> {
         while let Some(scope) = self.scopes.first_mut() {
             match scope.as_mut().poll(context) {
                 task::Poll::Pending => return task::Poll::Pending,
                 task::Poll::Ready(answer) => {
-                    // The outermost error is the one that the device reported first.
-                    self.error = answer.map(|error| explain(self.what, error)).or(self.error.take());
+                    self.take(answer);
                     drop(self.scopes.remove(0));
                 }
             }

@@ -13,7 +13,8 @@ use crate::{
 
 impl Context {
     /// How the kernels convert 16-bit floats on this device: by the device's own conversions where it has them and they
-    /// were seen to give the format's bits, else in integer arithmetic, which is the same everywhere and slower.
+    /// were seen to give the format's bits, else in integer arithmetic, which is the same everywhere, and slower on GPUs.
+    /// Kernels for devices that run on the CPU always take integers.
     ///
     /// The first call finds out: every f16 is widened, and every boundary between two of them, its neighbours, and
     /// products with several scales are narrowed, once on the device either way, and compared there. That takes a few

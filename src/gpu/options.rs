@@ -49,7 +49,7 @@ impl Options {
         Self { schedule: Some(schedule), ..self }
     }
 
-    /// How 16-bit floats are converted, without a probe of the device:
+    /// How 16-bit floats are converted by kernels for GPUs, without a probe of the device:
     /// [`Context::probe_f16`](crate::Context::probe_f16) says what that is for.
     #[must_use]
     pub const fn with_f16(self, f16: F16Conversion) -> Self {

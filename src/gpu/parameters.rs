@@ -1,6 +1,9 @@
 //! How the parameters of launches travel where there are no immediates.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
 
 use super::error_scope::Reports;
 use crate::{Error, kernels};
@@ -17,21 +20,20 @@ pub(super) struct Slots {
     layout: wgpu::BindGroupLayout,
     /// Bytes from one slot to the next.
     stride: u32,
-    chunk: Mutex<Option<Chunk>>,
+    chunk: Mutex<Option<Arc<Chunk>>>,
 }
 
 #[derive(Debug)]
 struct Chunk {
     buffer: wgpu::Buffer,
     bind_group: wgpu::BindGroup,
-    used: u32,
+    used: AtomicU32,
 }
 
 /// A slot that is the caller's to write.
 #[derive(Debug)]
 pub(super) struct Slot {
-    buffer: wgpu::Buffer,
-    pub(super) bind_group: wgpu::BindGroup,
+    chunk: Arc<Chunk>,
     pub(super) offset: u32,
 }
 
@@ -61,16 +63,19 @@ impl Slots {
         &self.layout
     }
 
-    /// A fresh slot. The lock is held for a new chunk's creation, once in 256 calls, and for a few copies otherwise.
+    /// A fresh slot. The lock is held for a new chunk's creation, once in 256 calls, and for a count otherwise.
     pub(super) fn take(&self, device: &wgpu::Device, reports: &mut Reports) -> Result<Slot, Error> {
         let mut current = self.chunk.lock().unwrap_or_else(PoisonError::into_inner);
         let chunk = match &mut *current {
-            Some(chunk) if chunk.used < SLOTS_PER_CHUNK => chunk,
-            full_or_none => full_or_none.insert(reports.scoped(device, "parameters", || self.new_chunk(device))?),
+            Some(chunk) if chunk.used.load(Relaxed) < SLOTS_PER_CHUNK => chunk,
+            full_or_none => {
+                let chunk = reports.scoped(device, "parameters", || self.new_chunk(device))?;
+                full_or_none.insert(Arc::new(chunk))
+            }
         };
-        let offset = chunk.used * self.stride;
-        chunk.used += 1;
-        Ok(Slot { buffer: chunk.buffer.clone(), bind_group: chunk.bind_group.clone(), offset })
+        // Under the lock: an atomic only because the chunk is shared with its slots.
+        let offset = chunk.used.fetch_add(1, Relaxed) * self.stride;
+        Ok(Slot { chunk: chunk.clone(), offset })
     }
 
     fn new_chunk(&self, device: &wgpu::Device) -> Chunk {
@@ -92,12 +97,16 @@ impl Slots {
                 }),
             }],
         });
-        Chunk { buffer, bind_group, used: 0 }
+        Chunk { buffer, bind_group, used: AtomicU32::new(0) }
     }
 }
 
 impl Slot {
+    pub(super) fn bind_group(&self) -> &wgpu::BindGroup {
+        &self.chunk.bind_group
+    }
+
     pub(super) fn write(&self, queue: &wgpu::Queue, parameters: &[u8]) {
-        queue.write_buffer(&self.buffer, self.offset.into(), parameters);
+        queue.write_buffer(&self.chunk.buffer, self.offset.into(), parameters);
     }
 }

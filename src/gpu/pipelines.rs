@@ -1,9 +1,8 @@
 //! The pipelines built so far, and the layouts that they share with bind groups.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, OnceLock, PoisonError, RwLock},
-};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+
+use rustc_hash::FxHashMap;
 
 use super::{
     error_scope::{Report, scoped},
@@ -24,7 +23,7 @@ pub(super) struct Pipelines {
     /// Of group 0: by the number of bindings and which of them are written.
     operands: [OnceLock<wgpu::BindGroupLayout>; 32],
     replace: Option<(&'static str, &'static str)>,
-    proven: RwLock<HashMap<Kernel, wgpu::ComputePipeline>>,
+    proven: RwLock<FxHashMap<Kernel, wgpu::ComputePipeline>>,
     /// In browsers a pipeline is used before the device has said whether it is valid.
     unproven: Mutex<Vec<Unproven>>,
 }

@@ -28,7 +28,7 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "decision/all" "decision/blocked" "decision/grouped" "decision/shifted" "decision/grouped_bits" "decision/rows"
     "decision/packed_mask"
     "operation/inverted" "operation/identity"
-    "storage/f32" "storage/halves" "storage/f16" "storage/f16_integer" "storage/f16_native" "storage/bf16" "storage/f32_group"
+    "storage/f32" "storage/halves" "storage/f16" "storage/f16_integer" "storage/f16_native" "storage/bf16" "storage/bf16_signed" "storage/f32_group"
     "storage/halves_group"
     "input/quads" "input/words" "input/halves"
     "kernel/elements" "kernel/elementwise_groups" "kernel/elementwise_interleaved" "kernel/elementwise_blocked"

@@ -296,7 +296,11 @@ impl Kernel {
                     ("group", Storage::F32) => "storage/f32_group",
                     ("group", _) => "storage/halves_group",
                     ("format", Storage::F32) => "",
-                    ("format", Storage::Bf16) => "storage/bf16",
+                    // Each as what it is for does it best.
+                    ("format", Storage::Bf16) => match skeleton {
+                        Skeleton::Groups | Skeleton::Interleaved { .. } => "storage/bf16",
+                        Skeleton::Blocked { .. } | Skeleton::Edge => "storage/bf16_signed",
+                    },
                     ("format", Storage::F16(F16Conversion::Native)) if operation == Elementwise::Inverted => {
                         "storage/f16_native"
                     }

@@ -127,7 +127,7 @@ fn heads_name_what_is_used() {
             "key" => "key/",
             "decision" => "decision/",
             "operation" => "operation/",
-            "format" => "storage/f16",
+            "format" => "storage/",
             "storage" | "group" => "storage/",
             "input" => "input/",
             "alignment" => "random/alignment",

@@ -11,7 +11,8 @@ use wgpu_dropout::{
 fn contexts() -> Vec<(String, Context)> {
     let mut contexts = vec![];
     for subject in subjects() {
-        let probed = subject.context.probe_f16_blocking().unwrap();
+        let groups = Options::default().with_schedule(Schedule::Groups);
+        let probed = context_with(subject, groups).probe_f16_blocking().unwrap();
         for &schedule in Schedule::ALL {
             let options = Options::default().with_schedule(schedule);
             contexts.push((format!("{} {schedule:?}", subject.name), context_with(subject, options)));
@@ -30,7 +31,9 @@ fn contexts() -> Vec<(String, Context)> {
 fn the_probe_can_fail() {
     let mut native = 0;
     for subject in subjects() {
-        let context = context_with(subject, Options::default());
+        // Kernels for the CPU take integers without asking.
+        let options = Options::default().with_schedule(Schedule::Groups);
+        let context = context_with(subject, options);
         let probed = context.probe_f16_blocking().unwrap();
         assert_eq!(context.f16_conversion(), Some(probed));
         assert_eq!(pollster::block_on(context.probe_f16()).unwrap(), probed);
@@ -46,7 +49,7 @@ fn the_probe_can_fail() {
             ("vec4<i32>(0xfff - (112 << 23u)) + even", "vec4<i32>(0x1000 - (112 << 23u))"),
             ("f32(f16(low)), f32(f16(high))", "bitcast<f32>(bitcast<u32>(low) & 0xffffe000u), high"),
         ] {
-            let wrong = context_with(subject, Options::default().with_replaced_text(text, other));
+            let wrong = context_with(subject, options.with_replaced_text(text, other));
             assert_eq!(wrong.probe_f16_blocking().unwrap(), F16Conversion::Integer, "{} {other}", subject.name);
         }
     }
