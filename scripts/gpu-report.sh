@@ -37,7 +37,14 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 "$binary" verify "${adapter[@]}" | tee "$work/verify.txt"
-"$binary" bench "${adapter[@]}" --json "$work/bench.json" --svg "$work/bench.svg" | tee "$work/bench.md"
+"$binary" bench "${adapter[@]}" --commit "$commit" --json "$work/bench.json" --svg "$work/bench.svg" | tee "$work/bench.md"
+# What only a real device can settle: how the work is shared out, and the size of a workgroup.
+for schedule in groups interleaved; do
+    for size in 64 128 256; do
+        "$binary" bench "${adapter[@]}" --schedule "$schedule" --workgroup-size "$size" --sizes 24 --rounds 7 |
+            grep -v '^| recording\|us a call' | tee -a "$work/choices.md"
+    done
+done
 
 # The file's name: letters, digits and dashes of the adapter's and the backend's.
 field() {
@@ -75,6 +82,7 @@ section() {
     printf -- '- made by: `scripts/gpu-report.sh %s`\n' "$*"
     printf '\n![Throughput against size](%s)\n\n' "$(basename "$report").svg"
     cat "$work/bench.md"
+    section 'Schedules and workgroup sizes' "$work/choices.md"
     section 'The peers on this device' "$work/peers.txt"
     section 'PyTorch' "$work/pytorch.txt"
     section 'Verified before measuring' "$work/verify.txt"

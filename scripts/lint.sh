@@ -18,6 +18,10 @@ run() {
 run cargo fmt --all -- --check
 run cargo clippy --workspace --all-targets --all-features -- -D warnings
 run cargo clippy --package wgpu-dropout --no-default-features --lib --tests -- -D warnings
+# Each feature alone, and without the development dependencies, which can hide that one is missing.
+for features in gpu half serde vulkan metal dx12 gles webgpu; do
+    run cargo clippy --package wgpu-dropout --no-default-features --features "$features" --lib -- -D warnings
+done
 # What only browsers see, where Rust can build for them: scripts/test-web.sh sees to that.
 if [ -d "$(rustc --print target-libdir --target wasm32-unknown-unknown)" ]; then
     run cargo clippy --release --target wasm32-unknown-unknown --package wgpu-dropout-web --all-targets -- -D warnings

@@ -11,7 +11,7 @@
 //!
 //! let context = Context::new_blocking()?;         // costly, once
 //! let dropout = Dropout::new(0.1)?;               // p is the drop probability
-//! let mask = dropout.mask(Key::new(42).layer(3).step(1000));
+//! let mask = dropout.mask(Key::new(42).with_layer(3).with_step(1000));
 //!
 //! let y = context.forward_blocking(&mask, &[1.0_f32; 4096])?;
 //! let dx = context.backward_blocking(&mask, &[1.0_f32; 4096])?; // the same mask again
@@ -25,38 +25,48 @@
 //!
 //! A call answers three questions, in the types as in the shaders:
 //! - *which element is kept?* — a [`Mask`], made by [`Dropout::mask`] from a [`Key`]; the rule is
-//!   [`reference::keeps`] on the CPU, `shaders/keep_rule.wgsl` on the GPU, and `docs/keep-rule.md` in words;
-//! - *what happens to it?* — the operation: forward and backward scale what is kept and write +0 for the rest;
+//!   [`reference::keeps`] on the CPU, `shaders/random/` on the GPU, and `docs/keep-rule.md` in words;
+//! - *what happens to it?* — an [`Operation`]: forward and backward scale what is kept and write +0 for the rest;
 //! - *where does it lie, and how is it stored?* — slices, or [`BufferRange`]s of your buffers, of a [`Dtype`]. A [`View`]
 //!   says which part of the logical tensor they hold.
 //!
-//! Three tiers, each built on the one below:
+//! Four tiers, each built on the one below. Every tier has one method for any operation, and shorthands:
 //!
-//! | tier | methods of [`Context`] | does |
-//! |---|---|---|
-//! | slices | [`forward`](Context::forward), [`backward`](Context::backward), [`keep_mask`](Context::keep_mask), `…_blocking` | uploads, runs, reads back |
-//! | buffers | [`submit_forward`](Context::submit_forward), … | records and submits; never waits |
-//! | recording | [`record_forward`](Context::record_forward), … | appends to your encoder or compute pass; never submits |
+//! | tier | any operation | for one | does |
+//! |---|---|---|---|
+//! | slices | [`Context::run`] | [`forward`](Context::forward), …, `…_blocking` | uploads, runs, reads back |
+//! | buffers | [`Context::submit`] | [`submit_forward`](Context::submit_forward), … | records and submits; never waits |
+//! | recording | [`Context::record`] | [`record_forward`](Context::record_forward), … | appends to your encoder or compute pass; never submits |
+//! | [`kernels`] | [`kernels::Plan::launches`] | | says what to launch; needs no device |
 //!
 //! For thousands of calls on the same buffers, [`Context::bind`] them once and record with many keys: [`Bound`]. A key may
-//! also lie in a buffer and advance there, so that a recorded sequence needs no host: [`BoundKey`]. A packed mask from
-//! elsewhere is applied by [`Context::apply_mask`] and its like of the other tiers.
-//! For your own fused kernels, [`wgsl`] has the keep rule as text.
+//! also lie in a buffer and advance there, so that a recorded sequence needs no host: [`BoundKey`]. A packed mask of yours
+//! is applied by [`Operation::ApplyMask`]. For your own fused kernels, [`wgsl`] has the keep rule as text.
+//!
+//! # Words
+//!
+//! A *mask* is the value that says what is kept, a *packed mask* its bits in memory. A *group* is the eight elements that one
+//! *block* of random numbers decides. A *chunk* is a part of a call that fits the device's bindings, a *launch* one dispatch.
 //!
 //! # Features
 //!
-//! - `gpu` (default): everything that needs wgpu. Without it, keys, masks and the [`reference`](mod@reference) remain.
+//! - `gpu` (default): everything that needs wgpu. Without it, keys, masks, the [`reference`](mod@reference) and the
+//!   [`kernels`] remain.
+//! - `vulkan`, `metal`, `dx12`, `gles`, `webgpu` (default): wgpu's back ends.
 //! - `half`: slices of `half::f16` and `half::bf16`. Buffers of 16-bit floats need no feature.
 //! - `serde`: keys and generators can be serialised.
 //!
-//! The crate re-exports [`wgpu`]; a new major version of wgpu is a new major version of this crate.
+//! The crate re-exports [`wgpu`]; a new major version of wgpu is a new major version of this crate. So are those of `half`
+//! and `rand_core`, whose types the public API has too.
 #![warn(missing_docs)]
 
 mod dtype;
 mod error;
 mod generator;
 #[cfg(feature = "gpu")]
+#[warn(clippy::cast_possible_truncation)]
 mod gpu;
+#[warn(clippy::cast_possible_truncation)]
 pub mod kernels;
 mod key;
 mod mask;

@@ -42,7 +42,7 @@ fn two_to_the_28_f16_in_one_buffer() {
             context.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
         }
         let range = BufferRange::from(&data).with_dtype(Dtype::F16);
-        context.submit_forward(&mask, range, range).unwrap();
+        context.submit_forward(mask, range, range).unwrap();
 
         let [actual] = adapters::read(context, [&data]);
         let actual: &[f16] = bytemuck::cast_slice(&actual);

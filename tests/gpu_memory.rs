@@ -29,8 +29,8 @@ fn a_hundred_steps_need_no_memory() {
             let dropout = Dropout::new(0.1).unwrap();
             let step = |step| {
                 let mask = dropout.mask(Key::new(1).with_step(step));
-                context.submit_forward(&mask, &x, &y).unwrap();
-                context.submit_backward(&mask, &y, &y).unwrap();
+                context.submit_forward(mask, &x, &y).unwrap();
+                context.submit_backward(mask, &y, &y).unwrap();
             };
             (0..10).for_each(step);
             let warm = bytes(&context);

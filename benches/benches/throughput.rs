@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use wgpu_dropout::{Dropout, Dtype, Key, wgpu};
+use wgpu_dropout::{Dropout, Dtype, Key, Options, wgpu};
 use wgpu_dropout_bench::{Bench, BoundSubject, Op, Yardstick, YardstickKind};
 
 const N: u64 = 1 << 24;
@@ -11,7 +11,7 @@ const N: u64 = 1 << 24;
 fn throughput(criterion: &mut Criterion) {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
     let adapter = pollster::block_on(instance.request_adapter(&Default::default())).expect("an adapter");
-    let bench = Bench::new(&adapter).expect("a device");
+    let bench = Bench::new(&adapter, Options::default()).expect("a device");
     let sets = bench.buffers(Dtype::F32, N);
     let mut group = criterion.benchmark_group(format!("{} 2^24 f32", bench.adapter().name));
     group.sample_size(10).throughput(Throughput::Bytes(N * 8));

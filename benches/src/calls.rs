@@ -48,7 +48,7 @@ pub fn measure_calls(adapter: &wgpu::Adapter) -> Result<Vec<CallCost>, Error> {
         });
         let mask = Dropout::new(0.1)?.mask(Key::new(42));
         let first = Instant::now();
-        context.record_forward(&mut device.create_command_encoder(&Default::default()), &mask, &data, &data)?;
+        context.record_forward(&mut device.create_command_encoder(&Default::default()), mask, &data, &data)?;
         let first = first.elapsed().as_secs_f64() * 1e6;
         context.warm_up(Generator::Threefry, Dtype::F32)?;
         let bound = context.bind(Ranges::new(&data, &data))?;

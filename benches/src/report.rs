@@ -11,8 +11,15 @@ pub fn table(report: &Report) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "{} ({}, {}); {}; copy: {}\n",
-        report.adapter.name, report.adapter.backend, report.adapter.driver, report.clock, report.copy.best
+        "{} ({}, {}); {}; copy: {}; {}, workgroups of {}, f16 by {} conversion\n",
+        report.adapter.name,
+        report.adapter.backend,
+        report.adapter.driver,
+        report.clock,
+        report.copy.best,
+        report.schedule,
+        report.workgroup_size,
+        report.f16
     );
     let _ = writeln!(text, "| n | operation | dtype | generator | p | median ms | quartiles ms | GB/s | × copy |");
     let _ = writeln!(text, "|---|---|---|---|---|---|---|---|---|");

@@ -3,8 +3,8 @@
 use half::{bf16, f16};
 use serde::Serialize;
 use wgpu_dropout::{
-    Bound, BufferRange, Context, Dropout, Dtype, Element, Generator, Key, Mask, MaskFormat, Operation, Ranges, Record,
-    View, reference, requirements,
+    Bound, BufferRange, Context, Dropout, Dtype, Element, Generator, Key, Mask, MaskFormat, Operation, Options, Ranges,
+    Record, View, reference, requirements,
     wgpu::{self, util::DeviceExt},
 };
 
@@ -137,6 +137,18 @@ pub struct Bench {
 /// The measurements of one adapter: the JSON of `wgpu-dropout bench`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// The library's version.
+    pub version: &'static str,
+    /// Which commit was measured, where it is known.
+    pub commit: Option<String>,
+    /// When, in seconds since 1970.
+    pub unix_seconds: u64,
+    /// How the elements were shared out, and among how many invocations of a workgroup.
+    pub schedule: &'static str,
+    /// Invocations of a workgroup.
+    pub workgroup_size: u32,
+    /// How 16-bit floats were converted.
+    pub f16: String,
     /// Which adapter.
     pub adapter: AdapterReport,
     /// Where the time comes from.
@@ -190,6 +202,8 @@ pub struct Row {
     pub median_ms: f64,
     /// First and third quartile of the rounds.
     pub quartiles_ms: [f64; 2],
+    /// Every round, in order.
+    pub samples_ms: Vec<f64>,
     /// 10⁹ bytes that must be moved, a second.
     pub gb_per_s: f64,
     /// Time over the fastest copy kernel's for the same number of elements of that size.
@@ -201,7 +215,7 @@ impl Bench {
     ///
     /// # Errors
     /// When the device cannot be opened.
-    pub fn new(adapter: &wgpu::Adapter) -> Result<Self, Error> {
+    pub fn new(adapter: &wgpu::Adapter, options: Options) -> Result<Self, Error> {
         let wanted = requirements(adapter);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgpu-dropout bench"),
@@ -212,7 +226,10 @@ impl Bench {
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| Error::Device { name: adapter.get_info().name, what: format!("refused: {error}") })?;
         let timer = Timer::new(&device, &queue);
-        Ok(Self { context: Context::from_device(device, queue)?, timer })
+        let context = Context::with_options(device, queue, options)?;
+        // So that 16-bit floats are converted as they will be.
+        context.probe_f16_blocking()?;
+        Ok(Self { context, timer })
     }
 
     /// Names of the adapter.
@@ -349,31 +366,35 @@ pub fn measure(bench: &Bench, sizes: &Sizes, mut progress: impl FnMut(u64, usize
                     Work::Yardstick(yardstick, words, _)
                         if yardstick.kind == wanted && *words == n * dtype.size() / 4 =>
                     {
-                        Some((yardstick, timing.quartiles()))
+                        Some((yardstick, &timing.milliseconds[..]))
                     }
                     _ => None,
                 })
-                .min_by(|a, b| a.1[1].total_cmp(&b.1[1]))
+                .min_by(|a, b| quartiles(a.1)[1].total_cmp(&quartiles(b.1)[1]))
                 .expect("a shape of 256 elements fits")
         };
-        let row = |op: &str, generator: String, dtype: Dtype, p, bytes: u64, [first, median, third]: [f64; 3]| Row {
-            op: op.to_owned(),
-            generator,
-            dtype: dtype.name(),
-            n,
-            p,
-            median_ms: median,
-            quartiles_ms: [first, third],
-            gb_per_s: bytes as f64 / median * 1e-6,
-            ratio_to_copy: median / fastest(YardstickKind::Copy, dtype).1[1],
+        let row = |op: &str, generator: String, dtype: Dtype, p, bytes: u64, samples: &[f64]| {
+            let [first, median, third] = quartiles(samples);
+            Row {
+                op: op.to_owned(),
+                generator,
+                dtype: dtype.name(),
+                n,
+                p,
+                median_ms: median,
+                quartiles_ms: [first, third],
+                samples_ms: samples.to_vec(),
+                gb_per_s: bytes as f64 / median * 1e-6,
+                ratio_to_copy: median / quartiles(fastest(YardstickKind::Copy, dtype).1)[1],
+            }
         };
         for (kind, dtype, name) in [
             (YardstickKind::Copy, Dtype::F32, "copy"),
             (YardstickKind::Copy, Dtype::F16, "copy"),
             (YardstickKind::ScaleInPlace, Dtype::F32, "scale in place"),
         ] {
-            let (best, quartiles) = fastest(kind, dtype);
-            let row = row(name, String::new(), dtype, None, n * dtype.size() * 2, quartiles);
+            let (best, samples) = fastest(kind, dtype);
+            let row = row(name, String::new(), dtype, None, n * dtype.size() * 2, samples);
             if (kind, dtype) == (YardstickKind::Copy, Dtype::F32) {
                 copy = Some(Copy { best: best.name.clone(), n, median_ms: row.median_ms, gb_per_s: row.gb_per_s });
             }
@@ -383,13 +404,27 @@ pub fn measure(bench: &Bench, sizes: &Sizes, mut progress: impl FnMut(u64, usize
             if let Work::Dropout(subject, _) = &timing.work {
                 let &&Subject { op, dtype, generator, p } = subject;
                 let bytes = op.bytes(dtype, n);
-                results.push(row(op.name(), generator.to_string(), dtype, Some(p), bytes, timing.quartiles()));
+                results.push(row(op.name(), generator.to_string(), dtype, Some(p), bytes, &timing.milliseconds));
             }
         }
     }
     let clock: Clock = bench.timer.clock();
     let copy = copy.ok_or_else(|| Error::Device { name: bench.adapter().name, what: "was given no size".into() })?;
-    Ok(Report { adapter: bench.adapter(), clock: clock.name(), copy, results, calls: vec![] })
+    let target = bench.context.target();
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok(Report {
+        version: env!("CARGO_PKG_VERSION"),
+        commit: None,
+        unix_seconds: since_1970.as_secs(),
+        schedule: target.schedule.name(),
+        workgroup_size: target.workgroup_size,
+        f16: format!("{:?}", target.f16).to_lowercase(),
+        adapter: bench.adapter(),
+        clock: clock.name(),
+        copy,
+        results,
+        calls: vec![],
+    })
 }
 
 struct Timing<'a> {
@@ -415,13 +450,11 @@ impl Work<'_> {
     }
 }
 
-impl Timing<'_> {
-    /// First quartile, median, third quartile.
-    fn quartiles(&self) -> [f64; 3] {
-        let mut sorted = self.milliseconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        [1, 2, 3].map(|quarter| sorted[(sorted.len() - 1) * quarter / 4])
-    }
+/// First quartile, median, third quartile.
+fn quartiles(samples: &[f64]) -> [f64; 3] {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| sorted[(sorted.len() - 1) * quarter / 4])
 }
 
 /// Whatever is wrong is not worth timing. What is checked is what is timed: the same ranges, in place or with an offset.

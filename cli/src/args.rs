@@ -1,6 +1,6 @@
 //! The options that several commands share.
 
-use wgpu_dropout::{Dropout, Generator, Key, Mask, View};
+use wgpu_dropout::{Dropout, Generator, Key, Mask, View, kernels::Schedule};
 
 use crate::{adapter, error::Error, processor::Processor};
 
@@ -63,6 +63,12 @@ impl ProcessorArgs {
     pub fn open(&self) -> Result<Processor, Error> {
         if self.cpu { Ok(Processor::Cpu) } else { adapter::open(self.adapter).map(Processor::Gpu) }
     }
+}
+
+/// A schedule by its name.
+pub fn schedule(name: &str) -> Result<Schedule, String> {
+    let found = Schedule::ALL.iter().copied().find(|schedule| schedule.name() == name);
+    found.ok_or_else(|| "use groups, interleaved or blocked".to_owned())
 }
 
 /// A 64-bit number, decimal or 0x hexadecimal.

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use wgpu_dropout::{Options, kernels::Schedule};
 use wgpu_dropout_bench::{Bench, Sizes, chart, measure, measure_calls, table};
 
-use crate::{adapter, error::Error, output::WholeFile, progress};
+use crate::{adapter, args::schedule, error::Error, output::WholeFile, progress};
 
 /// Measure throughput beside a copy on the same device
 ///
@@ -23,6 +24,19 @@ pub struct Args {
     #[arg(long, value_name = "POWERS", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(10..=28))]
     sizes: Option<Vec<u8>>,
 
+    /// How the work is shared out: groups and interleaved are for GPUs, blocked is for devices that run on the CPU [default:
+    /// what suits the adapter]
+    #[arg(long, value_parser = schedule)]
+    schedule: Option<Schedule>,
+
+    /// Invocations of a workgroup, 1 to 256
+    #[arg(long, default_value = "64", value_parser = clap::value_parser!(u32).range(1..=256))]
+    workgroup_size: u32,
+
+    /// The commit that is measured, for the JSON
+    #[arg(long)]
+    commit: Option<String>,
+
     /// The measurements for machines
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -37,7 +51,11 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let [json, svg] = [&args.json, &args.svg].map(|path| path.as_deref().map(WholeFile::create).transpose());
     let (json, svg) = (json?, svg?);
     let adapter = adapter::find(args.adapter)?;
-    let bench = Bench::new(&adapter)?;
+    let mut options = Options::default().with_workgroup_size(args.workgroup_size);
+    if let Some(schedule) = args.schedule {
+        options = options.with_schedule(schedule);
+    }
+    let bench = Bench::new(&adapter, options)?;
     let mut sizes = Sizes::that_fit(&bench.context, args.rounds.into());
     if let Some(powers) = &args.sizes {
         let most = sizes.elements.iter().max().copied().unwrap_or_default();
@@ -51,6 +69,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let mut report = measure(&bench, &sizes, |_, _| bar.inc(1))?;
     bar.finish_and_clear();
     report.calls = measure_calls(&adapter)?;
+    report.commit.clone_from(&args.commit);
     println!("{}", table(&report));
     if let Some(mut file) = json {
         file.write(format!("{:#}\n", serde_json::json!(report)).as_bytes())?;

@@ -8,7 +8,10 @@ use wgpu_dropout::{
     kernels::{self, F16Conversion, KeyPlace, Launches, Operand, Operands, Plan, Schedule, Style, Target},
 };
 
-use crate::{args::number, error::Error};
+use crate::{
+    args::{number, schedule},
+    error::Error,
+};
 
 /// List the kernels, or print the complete WGSL of one
 ///
@@ -93,11 +96,6 @@ enum PrintedOperation {
     MaskBits,
     /// The keep mask as bytes
     MaskBytes,
-}
-
-fn schedule(name: &str) -> Result<Schedule, String> {
-    let found = Schedule::ALL.iter().copied().find(|schedule| schedule.name() == name);
-    found.ok_or_else(|| "use groups, interleaved or blocked".to_owned())
 }
 
 fn style(name: &str) -> Result<Style, String> {

@@ -70,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
     eprintln!("adapter {index}: {} ({:?}, {} {})", wanted.name, wanted.backend, wanted.driver, wanted.driver_info);
 
     let devices = Devices {
-        bench: Bench::new(adapter)?,
+        bench: Bench::new(adapter, wgpu_dropout::Options::default())?,
         burn: burn_peer::open(&wanted, index_of_kind)?,
         numr: numr_peer::open(&wanted, index).map_err(|error| error.to_string()),
     };

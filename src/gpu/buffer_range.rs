@@ -105,8 +105,9 @@ impl<'a> Ranges<'a> {
         let operand = |range: &BufferRange<'_>| {
             // Equal for handles of one buffer. Buffers of two instances of wgpu can be equal too, and wgpu takes the one
             // for the other.
-            let number = self.all().into_iter().flatten().position(|other| other.buffer == range.buffer);
-            Operand::new(number.unwrap_or_default() as u32, range.offset, range.size)
+            let mut numbered = (0..).zip(self.all().into_iter().flatten());
+            let number = numbered.find_map(|(number, other)| (other.buffer == range.buffer).then_some(number));
+            Operand::new(number.unwrap_or_default(), range.offset, range.size)
         };
         let output = operand(&self.output);
         let operands = match (&self.input, self.mask) {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error, Key, Mask, Operation,
-    kernels::{KeyPlace, Operand, advance_key, check_operand},
+    kernels::{KeyPlace, Operand, advance_key, check_operand, words},
 };
 
 /// A key that lies in a buffer of the device. Made by [`Context::bind_key`]. It keeps the buffer alive.
@@ -132,13 +132,13 @@ impl Context {
         });
         let advance = advance_key(&inner.target, 0, 0);
         let write = inner.pipelines.operands_layout(&inner.device, advance.kernel().layout());
-        let bind = |layout| create_bind_group(self, &mut Reports::now(), layout, &[resource.clone()]);
+        let bind = |layout| create_bind_group(self, &mut Reports::now(), layout, std::slice::from_ref(&resource));
         Ok(BoundKey {
             read: bind(inner.pipelines.key_layout())?,
             write: bind(write)?,
             context: self.clone(),
             buffer: key.buffer.clone(),
-            word: (before / 4) as u32,
+            word: words(before / 4)[0],
         })
     }
 }

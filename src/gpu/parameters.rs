@@ -8,6 +8,7 @@ use std::sync::{
 use super::error_scope::Reports;
 use crate::{Error, kernels};
 
+#[expect(clippy::cast_possible_truncation, reason = "128")]
 pub(super) const MAX_BYTES: u32 = kernels::MAX_PARAMETER_BYTES as u32;
 
 /// Slots of uniform buffers, one for each launch, for devices without immediates.
@@ -64,6 +65,10 @@ impl Slots {
     }
 
     /// A fresh slot. The lock is held for a new chunk's creation, once in 256 calls, and for a count otherwise.
+    #[cfg_attr(
+        target_arch = "wasm32",
+        allow(clippy::arc_with_non_send_sync, reason = "only native devices cross threads")
+    )]
     pub(super) fn take(&self, device: &wgpu::Device, reports: &mut Reports) -> Result<Slot, Error> {
         let mut current = self.chunk.lock().unwrap_or_else(PoisonError::into_inner);
         let chunk = match &mut *current {

@@ -77,7 +77,9 @@ impl Context {
         let questions = self.upload(reports, bytes)?;
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
         let answers = self.create_buffer(reports, counters.len() as u64 * 16, usage)?;
-        let launch = kernels::random_blocks(target, generator, counters.len() as u32);
+        // As many as fit a dispatch.
+        let count = kernels::words(counters.len() as u64)[0];
+        let launch = kernels::random_blocks(target, generator, count);
         let layout = inner.pipelines.operands_layout(&inner.device, launch.kernel().layout());
         let resources = [questions.as_entire_binding(), answers.as_entire_binding()];
         let bind_group = create_bind_group(self, reports, layout, &resources)?;

@@ -239,7 +239,7 @@ impl Context {
         slices: Slices<'_, T>,
         done: usize,
     ) -> Result<(Readback, usize), Error> {
-        let most = (self.buffer_limit() / T::DTYPE.size()) as usize;
+        let most = usize::try_from(self.buffer_limit() / T::DTYPE.size()).unwrap_or(usize::MAX);
         let chunk = slices.after(done);
         let chunk = chunk.first(chunk.input.len().min(most));
         let data = self.upload(reports, bytemuck::cast_slice(chunk.input))?;
@@ -273,6 +273,6 @@ impl Context {
         let record = |reports: &mut Reports, encoder: &mut wgpu::CommandEncoder| {
             bound.record_reporting(reports, encoder, operation.into())
         };
-        Ok((self.read_back(reports, &words, record)?, length.div_ceil(32) as usize))
+        Ok((self.read_back(reports, &words, record)?, usize::try_from(length.div_ceil(32)).unwrap_or(usize::MAX)))
     }
 }

@@ -74,7 +74,7 @@ pub(super) struct Readback {
     context: Context,
     staging: wgpu::Buffer,
     wait: Wait,
-    mapped: oneshot::Receiver<Result<(), String>>,
+    mapped: oneshot::Receiver<Mapped>,
 }
 
 /// What someone has to wait for so that a read-back ends.
@@ -87,15 +87,18 @@ struct Wait {
 
 /// Says once how a mapping ended: the device's callback does, or who finds that the device is gone.
 #[derive(Clone)]
-struct Reply(Arc<Mutex<Option<oneshot::Sender<Result<(), String>>>>>);
+struct Reply(Arc<Mutex<Option<oneshot::Sender<Mapped>>>>);
+
+/// How a mapping ended.
+type Mapped = Result<(), String>;
 
 impl Reply {
-    fn new() -> (Self, oneshot::Receiver<Result<(), String>>) {
+    fn new() -> (Self, oneshot::Receiver<Mapped>) {
         let (sender, receiver) = oneshot::channel();
         (Self(Arc::new(Mutex::new(Some(sender)))), receiver)
     }
 
-    fn send(&self, result: Result<(), String>) {
+    fn send(&self, result: Mapped) {
         if let Some(sender) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // Nobody listens when the future was dropped.
             let _ = sender.send(result);
@@ -217,7 +220,7 @@ impl Readback {
 fn copy_into<T: bytemuck::Pod>(
     context: &Context,
     staging: &wgpu::Buffer,
-    mapped: Result<Result<(), String>, oneshot::Canceled>,
+    mapped: Result<Mapped, oneshot::Canceled>,
     out: &mut Vec<T>,
     count: usize,
 ) -> Result<(), Error> {

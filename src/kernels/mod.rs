@@ -38,6 +38,8 @@ mod reachable;
 mod target;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod translation_tests;
 
 pub use kernel::Kernel;
 pub use operand::{Binding, Operand, Operands};

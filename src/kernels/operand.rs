@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use smallvec::SmallVec;
 
-use super::target::Target;
+use super::{parameters::byte, target::Target};
 use crate::{Dtype, Error, MaskFormat};
 
 /// A range of a buffer.
@@ -304,7 +304,7 @@ pub(crate) fn bindings(operands: &Operands, parts: impl Fn(Role) -> std::ops::Ra
         }
         list.push(binding);
     }
-    let mut layout = Layout { bindings: [None; 3], written: 0, count: list.len() as u8 };
+    let mut layout = Layout { bindings: [None; 3], written: 0, count: byte(list.len() as u64) };
     let mut offsets = [0; 3];
     for role in Role::ALL {
         let Some(operand) = of_role(role) else { continue };
@@ -314,7 +314,7 @@ pub(crate) fn bindings(operands: &Operands, parts: impl Fn(Role) -> std::ops::Ra
             binding.buffer == operand.buffer && reaches
         };
         if let Some(i) = list.iter().position(holds) {
-            layout.bindings[role as usize] = Some(i as u8);
+            layout.bindings[role as usize] = Some(byte(i as u64));
             layout.written |= u8::from(list[i].written) << i;
             offsets[role as usize] = start - list[i].offset;
         }

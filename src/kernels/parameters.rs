@@ -98,6 +98,18 @@ impl Parameters {
     }
 }
 
+/// A number that the planner keeps below 2³².
+pub(crate) fn small(x: u64) -> u32 {
+    debug_assert!(u32::try_from(x).is_ok(), "{x}");
+    words(x)[0]
+}
+
+/// A number that the planner keeps below 256.
+pub(crate) fn byte(x: u64) -> u8 {
+    debug_assert!(u8::try_from(x).is_ok(), "{x}");
+    x.to_le_bytes()[0]
+}
+
 pub(crate) const fn words(x: u64) -> [u32; 2] {
     #[expect(clippy::cast_possible_truncation, reason = "the low word, then the high one")]
     [x as u32, (x >> 32) as u32]

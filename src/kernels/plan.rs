@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{
     kernel::{Decision, Elementwise, Input, Kernel, KeySource, Program, Skeleton, Storage, Unit},
     operand::{Binding, Bindings, Kind, Layout, Operands, Role, bindings},
-    parameters::{self, Block, Numbers, Parameters, words},
+    parameters::{self, Block, Numbers, Parameters, byte, small, words},
     target::{RUN, Schedule, Target},
 };
 use crate::{Dtype, Error, Generator, Mask, MaskFormat, Operation, View, wgsl::KeepRule};
@@ -120,6 +120,7 @@ impl Plan {
     }
 
     /// Which of a chunk's bindings shows what.
+    #[cfg(feature = "gpu")]
     pub(crate) fn layout(&self, chunk: usize) -> Layout {
         self.chunks[chunk].layout
     }
@@ -335,7 +336,7 @@ impl Part<'_> {
         let [x, y] = if workgroups <= most { [workgroups, 1] } else { [most, (workgroups / most).min(most)] };
         let count = choice.count.min(x * y * each - lead);
         let parameters = self.parameters(&kernel, lead, count);
-        (Launch { chunk, kernel, parameters, workgroups: [x as u32, y as u32, 1] }, count)
+        (Launch { chunk, kernel, parameters, workgroups: [small(x), small(y), 1] }, count)
     }
 
     fn input_offset(&self) -> u64 {
@@ -471,7 +472,7 @@ impl Part<'_> {
                         let head = if nearer { to_quad + 4 } else { to_quad };
                         let shift = index.wrapping_add(head) % 8;
                         let most = groups_before_carry(index.wrapping_add(head)) * 8;
-                        (Decision::Grouped { generator, key, shift: shift as u8 }, head, most)
+                        (Decision::Grouped { generator, key, shift: byte(shift) }, head, most)
                     }
                     Decisions::Any(decision) => (decision, to_quad, u64::MAX),
                     Decisions::Rows { .. } => unreachable!("not matched here"),
@@ -517,7 +518,7 @@ impl Part<'_> {
                     return edge(tile);
                 }
                 let input = if unit == Unit::Quad { Input::Quads } else { input_after(0).max(Input::Words) };
-                choose(Skeleton::Interleaved { unit, input, run: run as u8 }, decision, count - count % tile)
+                choose(Skeleton::Interleaved { unit, input, run: byte(run) }, decision, count - count % tile)
             }
         }
     }
@@ -528,9 +529,9 @@ impl Part<'_> {
         for block in kernel.blocks() {
             match block {
                 Block::Elements => parameters.push(&parameters::Elements {
-                    count: count as u32,
-                    input_offset: self.input_offset() as u32,
-                    output_offset: self.output_offset() as u32,
+                    count: small(count),
+                    input_offset: small(self.input_offset()),
+                    output_offset: small(self.output_offset()),
                     unused: 0,
                 }),
                 Block::Rule => parameters.push(&self.rule(kernel, lead, count)),
@@ -541,7 +542,7 @@ impl Part<'_> {
                 Block::Rows => parameters.push(&self.rows(count).1),
                 Block::PackedMask => {
                     let first_bit = self.chunk.packed_offset + self.done;
-                    parameters.push::<Numbers>(&[first_bit as u32, 0, 0, 0]);
+                    parameters.push::<Numbers>(&[small(first_bit), 0, 0, 0]);
                 }
                 Block::Scaling => {
                     let Task::Elementwise { scale, .. } = self.task else { unreachable!() };
@@ -589,14 +590,14 @@ fn in_32_bits(view: View, count: u64) -> (u64, u32, u64, u32) {
     let (start, length, pitch, column) = (view.start(), view.row_length(), view.row_pitch(), view.column());
     debug_assert!(count <= MOST);
     if length <= MOST {
-        return (start, length as u32, pitch, column as u32);
+        return (start, small(length), pitch, small(column));
     }
     // The elements reach over the end of at most one row: as well the row may begin later, and be shorter.
     let of_this_row = (length - column).min(MOST);
     let later = column - (MOST - of_this_row).min(column);
     let column = column - later;
     let length = column + of_this_row;
-    (start.wrapping_add(later), length as u32, pitch.wrapping_sub(later), column as u32)
+    (start.wrapping_add(later), small(length), pitch.wrapping_sub(later), small(column))
 }
 
 #[cfg(test)]

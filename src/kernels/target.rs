@@ -115,7 +115,7 @@ impl Target {
         if self.max_workgroups_per_dimension == 0 {
             return unsupported("it dispatches no workgroups; request max_compute_workgroups_per_dimension".into());
         }
-        if self.binding_alignment == 0 || self.binding_alignment % 4 != 0 {
+        if self.binding_alignment == 0 || !self.binding_alignment.is_multiple_of(4) {
             return unsupported(format!("a binding alignment of {} is no multiple of 4", self.binding_alignment));
         }
         let least = Self::least_binding(self.binding_alignment);

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{Dropout, Dtype, Generator, KEEP_RULE_VERSION, Key, Operation, reference, wgsl};
 
-const CAPABILITIES: Capabilities =
+pub(super) const CAPABILITIES: Capabilities =
     Capabilities::IMMEDIATES.union(Capabilities::SHADER_FLOAT16).union(Capabilities::SHADER_FLOAT16_IN_FLOAT32);
 
 fn parse(source: &str) -> (Module, ModuleInfo) {
@@ -33,7 +33,7 @@ fn parse(source: &str) -> (Module, ModuleInfo) {
 }
 
 /// Every schedule in every style, and with either conversion where that makes a difference.
-pub(crate) fn targets() -> Vec<Target> {
+pub(super) fn targets() -> Vec<Target> {
     let mut targets = vec![];
     for &schedule in Schedule::ALL {
         for style in [Style::IMMEDIATES, Style::UNIFORM, Style::ONE_GROUP] {
@@ -171,7 +171,7 @@ fn members(module: &Module, name: &str) -> Option<(Vec<(String, u32)>, u32)> {
 macro_rules! assert_layout {
     ($module:expr, $name:literal, $type:ident, $($member:ident),+) => {
         if let Some((actual, size)) = members($module, $name) {
-            let expected = [$((stringify!($member).to_owned(), offset_of!($type, $member) as u32)),+];
+            let expected = [$((stringify!($member).to_owned(), u32::try_from(offset_of!($type, $member)).unwrap())),+];
             assert_eq!(actual, expected, $name);
             assert_eq!(size as usize, size_of::<$type>(), $name);
         }
@@ -300,7 +300,7 @@ fn modules_depend_in_one_direction() {
         let code: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         let forbidden: &[&str] = match path.strip_prefix(&source).unwrap().iter().next().unwrap().to_str().unwrap() {
             "gpu" | "lib.rs" => continue,
-            "kernels" if path.ends_with("tests.rs") => continue,
+            "kernels" if path.to_str().is_some_and(|path| path.ends_with("tests.rs")) => continue,
             "kernels" => &["wgpu::", "gpu::", "reference::"],
             "reference" => &["wgpu::", "gpu::", "kernels::", "wgsl::"],
             _ => &["wgpu::", "gpu::", "reference::"],

@@ -44,7 +44,7 @@ fn ten_thousand_calls_in_one_encoder() {
         let mut encoder = encoder(&context);
         for call in 0..CALLS {
             let range = BufferRange::new(&data, (call * N * 4) as u64, N as u64 * 4);
-            context.record_forward(&mut encoder, &mask(call as u32), range, range).unwrap();
+            context.record_forward(&mut encoder, mask(call as u32), range, range).unwrap();
         }
         context.queue().submit([encoder.finish()]);
         let expected: Vec<u32> = (0..CALLS).flat_map(|call| expected(call as u32)).collect();
@@ -60,7 +60,7 @@ fn buffers_bound_once_take_many_keys() {
         let bound = context.bind(Ranges::new(&input, &output)).unwrap();
         let mut encoder = encoder(&context);
         for call in 0..300 {
-            bound.record_forward(&mut encoder, &mask(call)).unwrap();
+            bound.record_forward(&mut encoder, mask(call)).unwrap();
             encoder.copy_buffer_to_buffer(&output, 0, &copies, u64::from(call) * N as u64 * 4, N as u64 * 4);
         }
         context.queue().submit([encoder.finish()]);
@@ -75,7 +75,7 @@ fn encoders_in_reverse_order_and_one_dropped() {
         let [first, dropped, second] = [1, 2, 3].map(|step| {
             let data = buffer(&context, &bits(&x()));
             let mut encoder = encoder(&context);
-            context.record_forward(&mut encoder, &mask(step), &data, &data).unwrap();
+            context.record_forward(&mut encoder, mask(step), &data, &data).unwrap();
             (data, encoder)
         });
         drop(dropped.1);
@@ -96,12 +96,12 @@ fn several_operations_share_a_callers_pass() {
         let mut encoder = encoder(&context);
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            context.record_forward(&mut pass, &mask(1), &data, &copy).unwrap();
-            context.record_backward(&mut pass, &mask(2), &data, &data).unwrap();
-            context.record_keep_mask(&mut pass, &mask(3), &words, N as u64, MaskFormat::Bits).unwrap();
+            context.record_forward(&mut pass, mask(1), &data, &copy).unwrap();
+            context.record_backward(&mut pass, mask(2), &data, &data).unwrap();
+            context.record_keep_mask(&mut pass, mask(3), &words, N as u64, MaskFormat::Bits).unwrap();
             // Evaluation out of place, where a buffer copy would not be possible inside of a pass.
             let evaluation = Dropout::new(0.5).unwrap().with_training(false).mask(Key::new(1));
-            context.record_forward(&mut pass, &evaluation, &data, &copy).unwrap();
+            context.record_forward(&mut pass, evaluation, &data, &copy).unwrap();
         }
         context.queue().submit([encoder.finish()]);
         let [data, copy, words] = read(&context, [&data, &copy, &words]);
@@ -139,7 +139,7 @@ fn a_callers_error_scopes_see_nothing() {
         let data = buffer(&context, &[0; N]);
         data.destroy();
         let scope = context.device().push_error_scope(wgpu::ErrorFilter::Validation);
-        assert!(matches!(context.submit_forward(&mask(1), &data, &data), Err(Error::Device { .. })));
+        assert!(matches!(context.submit_forward(mask(1), &data, &data), Err(Error::Device { .. })));
         assert!(pollster::block_on(scope.pop()).is_none());
     }
 }
@@ -151,8 +151,8 @@ fn an_error_leaves_the_encoder_usable() {
         let (data, gone) = (buffer(&context, &bits(&x())), buffer(&context, &[0; N]));
         gone.destroy();
         let mut encoder = encoder(&context);
-        context.record_forward(&mut encoder, &mask(1), &gone, &gone).unwrap_err();
-        context.record_forward(&mut encoder, &mask(1), &data, &data).unwrap();
+        context.record_forward(&mut encoder, mask(1), &gone, &gone).unwrap_err();
+        context.record_forward(&mut encoder, mask(1), &data, &data).unwrap();
         context.queue().submit([encoder.finish()]);
         assert_words(&read(&context, [&data])[0], &expected(1), || "after an error".into());
     }
@@ -196,11 +196,11 @@ fn a_lost_device_is_an_error() {
         };
         lost(context.forward_blocking(&mask(1), &x()).map(drop), "slices");
         lost(context.keep_mask_blocking(&mask(1), 5).map(drop), "mask");
-        lost(context.submit_forward(&mask(1), &data, &data).map(drop), "buffers");
+        lost(context.submit_forward(mask(1), &data, &data).map(drop), "buffers");
         lost(context.warm_up(Default::default(), Default::default()), "warm up");
         // These do not poll, and know of it because others did.
         lost(context.bind(Ranges::new(&data, &data)).map(drop), "bind");
-        lost(bound.record_forward(&mut encoder(&context), &mask(1)), "recording");
+        lost(bound.record_forward(&mut encoder(&context), mask(1)), "recording");
     }
 }
 
@@ -221,8 +221,8 @@ fn a_lost_device_of_the_caller_is_an_error() {
             );
             assert!(pollster::block_on(context.keep_mask(&mask(1), 5)).is_err(), "{}", subject.name);
             // Whether recording fails is the device's choice; that it returns is the promise.
-            let _ = bound.record_forward(&mut encoder(&context), &mask(1));
-            let _ = context.submit_forward(&mask(1), &data, &data);
+            let _ = bound.record_forward(&mut encoder(&context), mask(1));
+            let _ = context.submit_forward(mask(1), &data, &data);
         }
     }
 }
@@ -248,8 +248,8 @@ fn recording_runs_no_callback_of_the_caller() {
         let key = context.bind_key(&key_buffer).unwrap();
         let mut encoder = encoder(&context);
         for step in 0..10 {
-            bound.record_forward(&mut encoder, &mask(step)).unwrap();
-            context.record_forward(&mut encoder, &mask(step), &data, &data).unwrap();
+            bound.record_forward(&mut encoder, mask(step)).unwrap();
+            context.record_forward(&mut encoder, mask(step), &data, &data).unwrap();
             key.record_advance(&mut encoder, 1).unwrap();
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
@@ -269,7 +269,7 @@ fn eight_threads_need_a_new_pipeline() {
         std::thread::scope(|scope| {
             for (step, output) in (0..).zip(&outputs) {
                 let (context, input) = (&context, &input);
-                scope.spawn(move || context.submit_forward(&mask(step), input, output).unwrap());
+                scope.spawn(move || context.submit_forward(mask(step), input, output).unwrap());
             }
         });
         for (step, output) in (0..).zip(&outputs) {

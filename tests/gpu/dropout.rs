@@ -148,7 +148,7 @@ fn two_ranges_of_one_buffer() {
             words[input_at..input_at + n].copy_from_slice(&bits(&x));
             let data = buffer(context, &words);
             let range = |at: usize| BufferRange::new(&data, at as u64 * 4, n as u64 * 4);
-            context.submit_forward(&mask, range(input_at), range(output_at)).unwrap();
+            context.submit_forward(mask, range(input_at), range(output_at)).unwrap();
             words[output_at..output_at + n].copy_from_slice(&expected);
             assert_words(&read(context, [&data])[0], &words, || format!("{}: {input_at} {output_at}", subject.name));
         }

@@ -50,7 +50,7 @@ fn index_range() {
         let (start, remedy) = (start.to_string(), "use a smaller start");
         assert_error!(context.forward_blocking(&mask, &x), Error::IndexRange { .. }, &start, remedy);
         assert_error!(context.keep_mask_blocking(&mask, length as u64), Error::IndexRange { .. }, &start, remedy);
-        assert_error!(context.submit_forward(&mask, &data, &data), Error::IndexRange { .. }, &start, remedy);
+        assert_error!(context.submit_forward(mask, &data, &data), Error::IndexRange { .. }, &start, remedy);
         assert_error!(wgpu_dropout::reference::forward(&mask, &x), Error::IndexRange { .. }, &start, remedy);
     }
 }
@@ -60,7 +60,7 @@ fn ranges() {
     let context = &subjects()[0].context;
     let (a, b) = (buffer(context, &[0; 64]), buffer(context, &[0; 64]));
     let range = |buffer, offset, size| BufferRange::new(buffer, offset, size);
-    let forward = |input, output| context.submit_forward(&mask(), input, output);
+    let forward = |input, output| context.submit_forward(mask(), input, output);
 
     assert_error!(forward(range(&a, 0, 64), range(&b, 0, 60)), Error::Length { .. }, "64", "60", "same length");
     assert_error!(forward(range(&a, 0, 62), range(&b, 0, 62)), Error::Size { .. }, "input", "62", "size of an element");
@@ -84,7 +84,7 @@ fn ranges() {
     forward(range(&a, 0, 128), range(&a, 128, 128)).unwrap();
     forward(range(&a, 0, 0), range(&a, 256, 0)).unwrap();
 
-    let keep_mask = |range, length| context.submit_keep_mask(&mask(), range, length, MaskFormat::Bits);
+    let keep_mask = |range, length| context.submit_keep_mask(mask(), range, length, MaskFormat::Bits);
     assert_error!(keep_mask(range(&a, 0, 8), 65), Error::Size { role: "mask", .. }, "8", "length/32");
     assert_error!(keep_mask(range(&a, 0, 12), 64), Error::Size { role: "mask", .. }, "12");
     assert_error!(keep_mask(range(&a, 256, 4), 32), Error::OutOfBounds { role: "mask", .. }, "256");
@@ -146,8 +146,8 @@ fn usage() {
             mapped_at_creation: false,
         }),
     );
-    assert_error!(context.submit_forward(&mask(), &bad, &good), Error::Usage { role: "input", .. }, "STORAGE");
-    assert_error!(context.submit_forward(&mask(), &good, &bad), Error::Usage { role: "output", .. }, "STORAGE");
+    assert_error!(context.submit_forward(mask(), &bad, &good), Error::Usage { role: "input", .. }, "STORAGE");
+    assert_error!(context.submit_forward(mask(), &good, &bad), Error::Usage { role: "output", .. }, "STORAGE");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn storage_types() {
     let context = &subjects()[0].context;
     let (a, b) = (buffer(context, &[0; 16]), buffer(context, &[0; 16]));
     let range = |buffer, offset, size| BufferRange::new(buffer, offset, size).with_dtype(Dtype::F16);
-    let forward = |input, output| context.submit_forward(&mask(), input, output);
+    let forward = |input, output| context.submit_forward(mask(), input, output);
     assert_error!(forward(range(&a, 0, 64), BufferRange::from(&b)), Error::Dtype { .. }, "f16", "f32", "same type");
     assert_error!(forward(range(&a, 0, 3), range(&b, 0, 3)), Error::Size { .. }, "3", "size of an element");
     assert_error!(forward(range(&a, 1, 2), range(&b, 0, 2)), Error::Alignment { .. }, "1", "multiple of 2");
@@ -216,11 +216,11 @@ fn destroyed_and_foreign_buffers() {
         let foreign = buffer(&other, &[0; 16]);
         let mut encoder = context.device().create_command_encoder(&Default::default());
         for bad in [&destroyed, &foreign] {
-            assert_error!(context.record_forward(&mut encoder, &mask(), bad, &good), Error::Device { .. }, "buffers");
-            assert_error!(context.record_forward(&mut encoder, &mask(), &good, bad), Error::Device { .. }, "buffers");
-            assert_error!(context.record_forward(&mut encoder, &mask(), bad, bad), Error::Device { .. }, "buffers");
+            assert_error!(context.record_forward(&mut encoder, mask(), bad, &good), Error::Device { .. }, "buffers");
+            assert_error!(context.record_forward(&mut encoder, mask(), &good, bad), Error::Device { .. }, "buffers");
+            assert_error!(context.record_forward(&mut encoder, mask(), bad, bad), Error::Device { .. }, "buffers");
             assert_error!(
-                context.submit_keep_mask(&mask(), bad, 512, MaskFormat::Bits),
+                context.submit_keep_mask(mask(), bad, 512, MaskFormat::Bits),
                 Error::Device { .. },
                 "buffers"
             );
@@ -229,7 +229,7 @@ fn destroyed_and_foreign_buffers() {
         let bound_then_destroyed = buffer(context, &[0; 16]);
         let bound = context.bind(Ranges::new(&bound_then_destroyed, &bound_then_destroyed)).unwrap();
         bound_then_destroyed.destroy();
-        let _ = bound.record_forward(&mut encoder, &mask());
+        let _ = bound.record_forward(&mut encoder, mask());
     }
 }
 
@@ -331,7 +331,7 @@ fn sources() {
     let context = &subjects()[0].context;
     let data = buffer(context, &[0; 16]);
     data.destroy();
-    let error = context.submit_forward(&mask(), &data, &data).unwrap_err();
+    let error = context.submit_forward(mask(), &data, &data).unwrap_err();
     let source = std::error::Error::source(&error).expect("wgpu's error");
     assert!(source.downcast_ref::<wgpu::Error>().is_some(), "{source:?}");
 }

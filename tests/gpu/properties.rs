@@ -98,7 +98,7 @@ fn chunks_of_one_buffer_equal_the_whole() {
         let mut first = 0;
         for length in [5, 100, 4096, 9001, LENGTH - 13_202] {
             let range = BufferRange::new(&data, first * 4, length as u64 * 4);
-            subject.context.submit_forward(&mask.skip(first), range, range).unwrap();
+            subject.context.submit_forward(mask.skip(first), range, range).unwrap();
             first += length as u64;
         }
         assert_eq!(first, LENGTH as u64);

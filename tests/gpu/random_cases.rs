@@ -226,7 +226,7 @@ fn run(case: &Case) -> Result<(), TestCaseError> {
     let (from, to) = (range(&input_buffer, input_at), range(&output_buffer, output_at));
     let after = |before: usize, words: &[u32]| [&vec![0x5555_5555; before], words, &[0x5555_5555]].concat();
     match case.decider {
-        Decider::Key => context.submit_forward(&case.mask, from, to),
+        Decider::Key => context.submit_forward(case.mask, from, to),
         Decider::KeyInBuffer(before) => {
             let words: Vec<u32> = bytemuck::pod_collect_to_vec(&case.mask.key().to_bytes());
             let keys = buffer(context, &after(before, &words));
@@ -261,7 +261,7 @@ fn run(case: &Case) -> Result<(), TestCaseError> {
     let bits = buffer(context, &vec![0xdead_beef; keep.len() + 2]);
     context
         .submit_keep_mask(
-            &case.mask,
+            case.mask,
             BufferRange::new(&bits, 4, keep.len() as u64 * 4),
             case.length as u64,
             MaskFormat::Bits,
@@ -270,7 +270,7 @@ fn run(case: &Case) -> Result<(), TestCaseError> {
     let mut bytes = poisoned(round(case.shifts[0] + case.length));
     let byte_buffer = buffer(context, &words(&bytes));
     let byte_range = BufferRange::new(&byte_buffer, case.shifts[0] as u64, case.length as u64);
-    context.submit_keep_mask(&case.mask, byte_range, case.length as u64, MaskFormat::Bytes).unwrap();
+    context.submit_keep_mask(case.mask, byte_range, case.length as u64, MaskFormat::Bytes).unwrap();
     for i in 0..case.length {
         bytes[case.shifts[0] + i] = (keep[i / 32] >> (i % 32)) as u8 & 1;
     }

@@ -113,7 +113,7 @@ fn everything_kept_copies_the_bits() {
             (crate::adapters::buffer(context, words), crate::adapters::buffer(context, &vec![7; words.len()]));
         let range = |buffer| wgpu_dropout::BufferRange::from(buffer).with_dtype(wgpu_dropout::Dtype::F16);
         let mask = Dropout::new(0.5).unwrap().with_training(false).mask(Key::new(1));
-        context.submit_forward(&mask, range(&input), range(&output)).unwrap();
+        context.submit_forward(mask, range(&input), range(&output)).unwrap();
         crate::adapters::assert_words(&crate::adapters::read(context, [&output])[0], words, || subject.name.clone());
     }
 }

@@ -16,8 +16,8 @@ fn check(p: f64, x: f32, kept: impl Fn(u32) -> bool) {
         let words = vec![x.to_bits(); COPIES + 7];
         let (input, output) = (buffer(context, &words), buffer(context, &vec![0xdead_beef; words.len()]));
         let in_place = buffer(context, &words);
-        context.submit_forward(&mask, &input, &output).unwrap();
-        context.submit_backward(&mask, &in_place, &in_place).unwrap();
+        context.submit_forward(mask, &input, &output).unwrap();
+        context.submit_backward(mask, &in_place, &in_place).unwrap();
         for actual in read(context, [&output, &in_place]) {
             for (i, &actual) in actual.iter().enumerate() {
                 let is_kept = keep[i / 32] >> (i % 32) & 1 == 1;
@@ -75,8 +75,8 @@ fn everything_kept_copies_the_bits() {
         for mask in masks {
             let context = &subject.context;
             let (input, output) = (buffer(context, &words), buffer(context, &vec![0; words.len()]));
-            context.submit_forward(&mask, &input, &output).unwrap();
-            context.submit_forward(&mask, &input, &input).unwrap();
+            context.submit_forward(mask, &input, &output).unwrap();
+            context.submit_forward(mask, &input, &input).unwrap();
             let [input, output] = read(context, [&input, &output]);
             for actual in [input, output] {
                 assert_words_by(&actual, &words, |a, b| a == b, || format!("{}: {mask:?}", subject.name));
