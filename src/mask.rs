@@ -118,6 +118,12 @@ impl Mask {
         Self { view: view.into(), ..self }
     }
 
+    /// The mask that another key names, of the same probability and view.
+    #[must_use]
+    pub const fn with_key(self, key: Key) -> Self {
+        Self { key, ..self }
+    }
+
     /// The mask of what follows the first `elements` elements of the data.
     #[must_use]
     pub const fn skip(self, elements: u64) -> Self {

@@ -71,11 +71,11 @@ fn apply<T: Element + Send + Sync>(args: &Args, mask: &Mask, mut input: Input) -
     let processor = args.processor.open()?;
 
     output.write(&Vec::from(&input.header))?;
-    let piece = processor.piece_of_values();
-    let bar = progress::bar(input.elements, piece);
+    let chunk = processor.chunk_of_values();
+    let bar = progress::bar(input.elements, chunk);
     let mut done = 0;
     while done < input.elements {
-        let x: Vec<T> = input.read(piece.min(input.elements - done))?;
+        let x: Vec<T> = input.read(chunk.min(input.elements - done))?;
         let mask = mask.skip(done);
         let y = if args.backward { processor.backward(&mask, &x) } else { processor.forward(&mask, &x) }?;
         output.write(bytemuck::cast_slice(&y))?;
@@ -87,7 +87,7 @@ fn apply<T: Element + Send + Sync>(args: &Args, mask: &Mask, mut input: Input) -
     output.finish()
 }
 
-/// An array that is read in pieces.
+/// An array that is read in chunks.
 struct Input {
     file: File,
     path: PathBuf,

@@ -90,9 +90,9 @@ pub fn run(args: &Args) -> Result<(), Error> {
     if args.format == Format::Npy {
         sink.write(&Vec::from(&Header::new("|b1", &[args.count])))?;
     }
-    let bar = progress::bar(args.count, processor.piece_of_mask());
+    let bar = progress::bar(args.count, processor.chunk_of_mask());
     let mut done = 0;
-    for_each_piece(&processor, &mask, total, |words, length| {
+    for_each_chunk(&processor, &mask, total, |words, length| {
         match args.format {
             Format::Bits => sink.write(bytemuck::cast_slice(words))?,
             Format::Bytes | Format::Npy => write_a_byte_each(&mut sink, words, length)?,
@@ -105,21 +105,21 @@ pub fn run(args: &Args) -> Result<(), Error> {
     sink.finish()
 }
 
-/// Calls `write(words, length)` for each piece in order, while the next one is being computed.
-fn for_each_piece(
+/// Calls `write(words, length)` for each chunk in order, while the next one is being computed.
+fn for_each_chunk(
     processor: &Processor,
     mask: &Mask,
     total: u128,
     mut write: impl FnMut(&[u32], u64) -> Result<(), Error>,
 ) -> Result<(), Error> {
     // A multiple of 32 elements, so that the packed words join.
-    let piece = processor.piece_of_mask();
+    let chunk = processor.chunk_of_mask();
     let (sender, receiver) = sync_channel(1);
     thread::scope(|scope| {
         scope.spawn(move || {
             let mut done: u128 = 0;
             while done < total {
-                let length = u128::from(piece).min(total - done) as u64;
+                let length = u128::from(chunk).min(total - done) as u64;
                 let words = processor.keep_mask(&mask.skip(done as u64), length);
                 let failed = words.is_err();
                 // Nobody receives any more when writing has failed.

@@ -9,7 +9,7 @@ pub enum Processor {
     Cpu,
 }
 
-/// Elements that every kernel and every thread handles whole: pieces of a multiple of this join without a seam.
+/// Elements that every kernel and every thread handles whole: chunks of a multiple of this join without a seam.
 const GRAIN: u64 = 2048;
 
 impl Processor {
@@ -42,20 +42,20 @@ impl Processor {
     }
 
     /// How many elements of at most 4 bytes to handle at once, so that memory stays bounded and the device can bind them.
-    pub fn piece_of_values(&self) -> u64 {
-        self.piece(1 << 22, 32)
+    pub fn chunk_of_values(&self) -> u64 {
+        self.chunk(1 << 22, 32)
     }
 
     /// The same for the bits of a mask.
-    pub fn piece_of_mask(&self) -> u64 {
+    pub fn chunk_of_mask(&self) -> u64 {
         match self {
-            Self::Gpu(_) => self.piece(1 << 26, 1),
+            Self::Gpu(_) => self.chunk(1 << 26, 1),
             // The reference is far slower, and a reader of a pipe should not wait for long.
             Self::Cpu => 1 << 22,
         }
     }
 
-    fn piece(&self, wanted: u64, bits_per_element: u64) -> u64 {
+    fn chunk(&self, wanted: u64, bits_per_element: u64) -> u64 {
         let Self::Gpu(context) = self else { return wanted };
         let limits = context.device().limits();
         let most_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);

@@ -7,9 +7,9 @@ pub fn rounds(rounds: u64) -> ProgressBar {
     ProgressBar::new(rounds).with_style(style)
 }
 
-/// A bar on stderr for work of several pieces. It shows itself on a terminal only.
-pub fn bar(elements: u64, piece: u64) -> ProgressBar {
-    if elements <= piece {
+/// A bar on stderr for work of several chunks. It shows itself on a terminal only.
+pub fn bar(elements: u64, chunk: u64) -> ProgressBar {
+    if elements <= chunk {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{wide_bar} {percent}% of {human_len} elements, {eta} left")

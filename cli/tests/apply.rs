@@ -42,7 +42,7 @@ fn equals_the_reference_and_keeps_the_shape() {
     assert_eq!(files.names().len(), 2, "{:?}", files.names());
 }
 
-/// Longer than a piece (2^22 elements), so that pieces join.
+/// Longer than a chunk (2^22 elements), so that chunks join.
 #[test]
 fn long_arrays_are_taken_in_pieces() {
     let length = (1 << 22) + 4099;

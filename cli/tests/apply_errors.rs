@@ -95,7 +95,7 @@ fn options() {
     check(&with(&["--p", "0.5", "--seed", "1", "--adapter", "99"]), &good(), &["adapter 99 does not exist", "  0: "]);
 }
 
-/// The whole array is checked, before anything is written: not each piece of 2^22 elements.
+/// The whole array is checked, before anything is written: not each chunk of 2^22 elements.
 #[test]
 fn the_index_range_of_a_long_array() {
     let length = (1 << 22) + 32;

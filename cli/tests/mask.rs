@@ -75,20 +75,20 @@ fn every_format_has_the_same_bits() {
     assert_eq!(files.names().len(), 1);
 }
 
-/// Longer than a piece: 2^26 elements on a GPU, 2^22 with --cpu.
+/// Longer than a chunk: 2^26 elements on a GPU, 2^22 with --cpu.
 #[test]
 fn pieces_join() {
-    for (piece, processor) in [(1u64 << 26, &[][..]), (1 << 22, &["--cpu"])] {
+    for (chunk, processor) in [(1u64 << 26, &[][..]), (1 << 22, &["--cpu"])] {
         let mask = |start: u64, count: u64| {
             let (start, count) = (start.to_string(), count.to_string());
             let options = ["mask", "--p", "0.1", "--seed", "5", "--start", &start, "--count", &count];
             succeeds([&options, processor].concat())
         };
-        let whole = mask(3, piece + 5003);
-        assert_eq!(whole.len() as u64, (piece + 5003).div_ceil(32) * 4);
+        let whole = mask(3, chunk + 5003);
+        assert_eq!(whole.len() as u64, (chunk + 5003).div_ceil(32) * 4);
         // From 1000 elements before the seam on.
-        let seam = mask(3 + piece - 4096, 4096 + 5003);
-        assert!(whole[((piece - 4096) / 8) as usize..] == seam, "{processor:?}");
+        let seam = mask(3 + chunk - 4096, 4096 + 5003);
+        assert!(whole[((chunk - 4096) / 8) as usize..] == seam, "{processor:?}");
     }
 }
 

@@ -71,7 +71,11 @@ fn every_adapter_passes() {
 
 /// The first adapter failed in the way that the test wants; every other passed. Returns its report, and the table.
 fn fails_on_the_first(files: &Files, more: &[&str]) -> (Value, String) {
-    let (output, _, _) = verify(files, &[&["--all"], more].concat());
+    fails_on(files, &[&["--all"], more].concat())
+}
+
+fn fails_on(files: &Files, more: &[&str]) -> (Value, String) {
+    let (output, _, _) = verify(files, more);
     let table = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{table}");
     let message = String::from_utf8(output.stderr).unwrap();
@@ -110,7 +114,8 @@ fn wrong_kernels_are_found_and_named() {
         ("column", "masks: rows", "rows of 5 every 10 from column 2"),
     ] {
         let files = Files::new();
-        let (report, table) = fails_on_the_first(&files, &["--only", check, "--plant-fault", fault]);
+        // One adapter is enough: that the others pass is asked of crashes and hangs below.
+        let (report, table) = fails_on(&files, &["--adapter", "0", "--only", check, "--plant-fault", fault]);
         assert_eq!(report["status"], "failed", "{fault}");
         let failed = &report["checks"][0];
         let (about, name) = check.split_once(": ").unwrap();

@@ -44,7 +44,15 @@ impl Cases {
             }
             for length in [1, 33, 2049, 4099] {
                 // Around the carries of the group and of the index, and the last.
-                for start in [(1 << 32) - 32, (1 << 32) - 3, (1 << 35) - 8, (1 << 35) + 1, (1 << 40) + 3] {
+                for start in [
+                    (1 << 31) - 5,
+                    (1 << 32) - 32,
+                    (1 << 32) - 3,
+                    (1 << 34) + 1,
+                    (1 << 35) - 8,
+                    (1 << 35) + 1,
+                    (1 << 40) + 3,
+                ] {
                     starts.push(case(0.1, View::contiguous(start), length)?);
                 }
                 let last = (generator.index_end() - u128::from(length)) as u64;

@@ -1,7 +1,7 @@
 // The keep rule, version 1: what names a mask, and its random blocks. docs/keep-rule.md is the format.
 // needs: generator
 
-// One random mask, from the place in the logical tensor where the data starts. 64-bit values are (low, high).
+// One random mask, from the index in the logical tensor where the data starts. 64-bit values are (low, high).
 struct DropoutKeepRule {
     seed: vec2<u32>,
     stream: vec2<u32>,

@@ -1,4 +1,4 @@
-// Storage: f32, an element a word.
+// Storage: f32, one element per word.
 // needs: operation
 
 const ELEMENTS_PER_WORD = 1u;

@@ -1,4 +1,4 @@
-// Storage: 16-bit floats, two elements a word.
+// Storage: 16-bit floats, two elements per word.
 // needs: operation, format
 
 const ELEMENTS_PER_WORD = 2u;

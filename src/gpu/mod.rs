@@ -17,6 +17,22 @@ mod slices;
 mod submit;
 mod transfer;
 
+/// Threads may share whatever the library gives.
+#[cfg(not(target_arch = "wasm32"))]
+const _: () = {
+    const fn shareable<T: Send + Sync>() {}
+    shareable::<Context>();
+    shareable::<Bound>();
+    shareable::<BoundKey>();
+    shareable::<Keyed<'_, crate::Operation>>();
+    shareable::<Ranges<'_>>();
+    shareable::<Options>();
+    shareable::<Requirements>();
+    shareable::<crate::Error>();
+    shareable::<crate::kernels::Plan>();
+    shareable::<crate::kernels::Launch>();
+};
+
 pub use bind::Bound;
 pub use buffer_range::{BufferRange, Ranges};
 pub use context::Context;

@@ -46,6 +46,9 @@ pub use operand::{Binding, Operand, Operands};
 pub(crate) use parameters::words;
 pub use plan::{KeyPlace, Launch, Launches, Plan};
 pub use reachable::reachable;
+#[cfg(feature = "internal-faults")]
+#[doc(hidden)]
+pub use reachable::{Scenario, scenarios};
 pub use target::{F16Conversion, ParameterStyle, Schedule, Style, Target};
 
 #[cfg(feature = "gpu")]

@@ -1,4 +1,4 @@
-//! Packed masks from elsewhere, applied to slices. tests/gpu_random_cases.rs does it in buffers of every kind.
+//! Packed masks of the caller, applied to slices. random_cases.rs does it in buffers of every kind.
 use crate::adapters::subjects;
 use half::{bf16, f16};
 use wgpu_dropout::{Dropout, Element, Key, reference};

@@ -5,6 +5,7 @@
 mod adapters;
 mod apply_mask;
 mod contracts;
+mod coverage;
 mod device_key;
 mod dropout;
 mod errors;

@@ -27,9 +27,9 @@ enum Decider {
     /// A key in a buffer, after this many other words.
     KeyInBuffer(usize),
     /// A packed mask in a buffer of its own, after this many other words.
-    GivenMask(usize),
+    PackedMask(usize),
     /// A packed mask in the output's buffer, after the rest.
-    GivenMaskInOutput,
+    PackedMaskInOutput,
 }
 
 #[derive(Clone, Debug)]
@@ -114,8 +114,8 @@ fn case() -> impl Strategy<Value = Case> {
     let decider = prop_oneof![
         2 => Just(Decider::Key),
         1 => (0_usize..100).prop_map(Decider::KeyInBuffer),
-        1 => (0_usize..100).prop_map(Decider::GivenMask),
-        1 => Just(Decider::GivenMaskInOutput),
+        1 => (0_usize..100).prop_map(Decider::PackedMask),
+        1 => Just(Decider::PackedMaskInOutput),
     ];
     let place = prop_oneof![
         Just(Place::TwoBuffers),
@@ -160,7 +160,7 @@ fn expected(case: &Case, x: &[u8]) -> Vec<u8> {
         let x: Vec<T> = bytemuck::pod_collect_to_vec(x);
         let y = match case.decider {
             Decider::Key | Decider::KeyInBuffer(_) => reference::forward(&case.mask, &x),
-            _ => reference::apply_mask(&given(case), GIVEN_SCALE, &x),
+            _ => reference::apply_mask(&packed(case), PACKED_SCALE, &x),
         };
         bytemuck::cast_slice(&y.unwrap()).to_vec()
     }
@@ -171,10 +171,10 @@ fn expected(case: &Case, x: &[u8]) -> Vec<u8> {
     }
 }
 
-const GIVEN_SCALE: f32 = -1.5;
+const PACKED_SCALE: f32 = -1.5;
 
-/// A mask from elsewhere: its unused bits are anything.
-fn given(case: &Case) -> Vec<u32> {
+/// A packed mask of the caller: its unused bits are anything.
+fn packed(case: &Case) -> Vec<u32> {
     let mut words = reference::keep_mask(&case.mask, case.length as u64).unwrap();
     if let (Some(last), used @ 1..) = (words.last_mut(), case.length % 32) {
         *last |= 0xa5a5_a5a5 << used;
@@ -211,10 +211,10 @@ fn run(case: &Case) -> Result<(), TestCaseError> {
     let mut input = poisoned(round(input_at.max(if one_buffer { output_at } else { 0 }) + size));
     input[input_at..input_at + size].copy_from_slice(&x);
     let mut output = if one_buffer { input.clone() } else { poisoned(round(output_at + size)) };
-    let given_at = output.len().next_multiple_of(256);
-    if let Decider::GivenMaskInOutput = case.decider {
-        output.resize(given_at, 0x77);
-        output.extend_from_slice(bytemuck::cast_slice(&given(case)));
+    let packed_at = output.len().next_multiple_of(256);
+    if let Decider::PackedMaskInOutput = case.decider {
+        output.resize(packed_at, 0x77);
+        output.extend_from_slice(bytemuck::cast_slice(&packed(case)));
         output.extend_from_slice(&[0x77; 4]);
         if one_buffer {
             input = output.clone();
@@ -233,15 +233,15 @@ fn run(case: &Case) -> Result<(), TestCaseError> {
             let key = context.bind_key(BufferRange::new(&keys, before as u64 * 4, 16)).unwrap();
             context.submit_forward(case.without_key.keyed_by(&key), from, to)
         }
-        Decider::GivenMask(before) => {
-            let words = given(case);
+        Decider::PackedMask(before) => {
+            let words = packed(case);
             let masks = buffer(context, &after(before, &words));
             let mask = BufferRange::new(&masks, before as u64 * 4, words.len() as u64 * 4);
-            context.submit_apply_mask(mask, GIVEN_SCALE, from, to)
+            context.submit_apply_mask(mask, PACKED_SCALE, from, to)
         }
-        Decider::GivenMaskInOutput => {
-            let mask = BufferRange::new(&output_buffer, given_at as u64, given(case).len() as u64 * 4);
-            context.submit_apply_mask(mask, GIVEN_SCALE, from, to)
+        Decider::PackedMaskInOutput => {
+            let mask = BufferRange::new(&output_buffer, packed_at as u64, packed(case).len() as u64 * 4);
+            context.submit_apply_mask(mask, PACKED_SCALE, from, to)
         }
     }
     .unwrap();

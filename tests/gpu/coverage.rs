@@ -1,0 +1,144 @@
+//! The kernels that can be chosen run, and give what the reference does: every pair of what can be said of a kernel (its
+//! type, decision, walk, bindings, …). Which there are, and calls that choose them, comes from the library itself.
+
+use std::collections::BTreeSet;
+
+use half::{bf16, f16};
+use wgpu_dropout::{
+    BufferRange, Context, Dtype, Element, Key, MaskFormat, Operation, Options, Ranges,
+    kernels::{F16Conversion, Kernel, KeyPlace, Operand, Plan, Scenario, Schedule, reachable, scenarios},
+    reference,
+};
+
+use crate::adapters::{buffer, context_with, read, subjects};
+
+const KEY: Key = Key::new(0x0123_4567_89ab_cdef).with_stream(77);
+const SCALE: f32 = 1.5;
+
+/// Bytes of finite numbers in every type, and of masks with every pattern.
+fn content(size: u64) -> Vec<u8> {
+    let word = |i: u64| (i as u32).wrapping_mul(0x9e37_79b1) & 0x3fff_3fff | 0x2000_2000;
+    (0..(size + 16).div_ceil(4)).flat_map(|i| word(i).to_le_bytes()).collect()
+}
+
+fn part<'a>(buffers: &'a [Vec<u8>], operand: &Operand) -> &'a [u8] {
+    &buffers[operand.buffer as usize][operand.offset as usize..][..operand.size as usize]
+}
+
+fn values<T: Element>(operation: &Operation, x: &[u8], packed: &[u8]) -> Vec<u8> {
+    let x: Vec<T> = bytemuck::pod_collect_to_vec(x);
+    let y = match operation {
+        Operation::Forward(mask) => reference::forward(mask, &x),
+        _ => reference::apply_mask(&bytemuck::pod_collect_to_vec::<u8, u32>(packed), SCALE, &x),
+    };
+    bytemuck::cast_slice(&y.unwrap()).to_vec()
+}
+
+fn expected(scenario: &Scenario, operation: &Operation, buffers: &[Vec<u8>]) -> Vec<u8> {
+    let of = |operand: Option<Operand>| operand.map_or(&[][..], |operand| part(buffers, &operand));
+    let (x, packed) = (of(scenario.input), of(scenario.packed_mask));
+    match (operation, scenario.mask) {
+        (Operation::KeepMask(mask), Some((format, length))) => {
+            let words = reference::keep_mask(mask, length).unwrap();
+            match format {
+                MaskFormat::Bits => bytemuck::cast_slice(&words).to_vec(),
+                _ => (0..length as usize).map(|i| (words[i / 32] >> (i % 32)) as u8 & 1).collect(),
+            }
+        }
+        _ => match scenario.dtype {
+            Dtype::F32 => values::<f32>(operation, x, packed),
+            Dtype::F16 => values::<f16>(operation, x, packed),
+            _ => values::<bf16>(operation, x, packed),
+        },
+    }
+}
+
+/// Runs a call in buffers of its own, and compares all of them.
+fn run(context: &Context, scenario: &Scenario) {
+    let all = [scenario.input, scenario.packed_mask, Some(scenario.output)];
+    let end = |number: u32| {
+        let of = all.iter().flatten().filter(|operand| operand.buffer == number);
+        of.map(|operand| operand.offset + operand.size).max().unwrap_or(4)
+    };
+    let count = all.iter().flatten().map(|operand| operand.buffer).max().unwrap_or(0) + 1;
+    let mut contents: Vec<_> = (0..count).map(|number| content(end(number))).collect();
+    let buffers: Vec<_> =
+        contents.iter().map(|bytes| buffer(context, &bytemuck::pod_collect_to_vec::<u8, u32>(bytes))).collect();
+    let range = |operand: &Operand| {
+        BufferRange::new(&buffers[operand.buffer as usize], operand.offset, operand.size).with_dtype(scenario.dtype)
+    };
+    let mut ranges = match (&scenario.input, scenario.mask) {
+        (Some(input), _) => Ranges::new(range(input), range(&scenario.output)),
+        (None, Some((format, length))) => Ranges::mask(range(&scenario.output), length, format),
+        (None, None) => unreachable!("no such call"),
+    };
+    if let Some(packed) = &scenario.packed_mask {
+        ranges = ranges.with_packed_mask(range(packed));
+    }
+    let with_key = |key| match scenario.operation {
+        Operation::Forward(mask) => Operation::Forward(mask.with_key(key)),
+        Operation::KeepMask(mask) => Operation::KeepMask(mask.with_key(key)),
+        _ => Operation::ApplyMask { scale: SCALE },
+    };
+    let operation = with_key(KEY);
+    match scenario.key {
+        KeyPlace::Buffer { .. } => {
+            let keys = buffer(context, &bytemuck::pod_collect_to_vec::<u8, u32>(&KEY.to_bytes()));
+            let key = context.bind_key(&keys).unwrap();
+            context.submit(with_key(Key::new(5)).keyed_by(&key), ranges).unwrap();
+        }
+        _ => drop(context.submit(operation, ranges).unwrap()),
+    }
+    let y = expected(scenario, &operation, &contents);
+    let output = &scenario.output;
+    contents[output.buffer as usize][output.offset as usize..][..output.size as usize].copy_from_slice(&y);
+    for (buffer, expected) in buffers.iter().zip(&contents) {
+        let [actual] = read(context, [buffer]);
+        let actual: &[u8] = bytemuck::cast_slice(&actual);
+        let wrong = (0..expected.len()).find(|&i| actual[i] != expected[i]);
+        assert_eq!(wrong, None, "the first wrong byte, of {scenario:?}");
+    }
+}
+
+/// Every two things that a kernel's name says of it.
+fn pairs(kernel: &Kernel) -> Vec<(String, String)> {
+    let name = kernel.to_string();
+    let words: Vec<_> = name.split([',', ';']).flat_map(|part| part.trim().split(" from ")).collect();
+    let pair =
+        |(i, a): (usize, &&str)| words[i + 1..].iter().map(|b| (a.to_string(), b.to_string())).collect::<Vec<_>>();
+    words.iter().enumerate().flat_map(pair).collect()
+}
+
+#[test]
+fn every_pair_of_what_kernels_are_runs() {
+    // The software driver for Vulkan where there is one, else what there is.
+    let subject = subjects().iter().find(|subject| subject.name.contains("Vulkan")).unwrap_or(&subjects()[0]);
+    let scenarios = scenarios();
+    for &schedule in Schedule::ALL {
+        for f16 in [F16Conversion::Integer, F16Conversion::Native] {
+            let has_f16 = subject.context.device().features().contains(wgpu_dropout::wgpu::Features::SHADER_F16);
+            if f16 == F16Conversion::Native && (schedule == Schedule::Blocked || !has_f16) {
+                continue;
+            }
+            let context = context_with(subject, Options::default().with_schedule(schedule).with_f16(f16));
+            let target = context.target();
+            let mut seen = BTreeSet::new();
+            for scenario in &scenarios {
+                let plan = Plan::new(&target, &scenario.operands().unwrap()).unwrap();
+                let launches = plan.launches(&scenario.operation, scenario.key).unwrap();
+                let kinds: Vec<_> = launches.iter().flat_map(|launch| pairs(launch.kernel())).collect();
+                if kinds.iter().any(|kind| !seen.contains(kind)) {
+                    run(&context, scenario);
+                    seen.extend(kinds);
+                }
+            }
+            // Those that are no operation have tests of their own.
+            let tools = ["advance key", "random blocks", "probe f16"];
+            let is_tool = |name: &str| tools.iter().any(|tool| name.starts_with(tool));
+            let kernels: Vec<_> = reachable(&target).into_iter().filter(|k| !is_tool(&k.to_string())).collect();
+            let all: BTreeSet<_> = kernels.iter().flat_map(pairs).collect();
+            assert!(kernels.len() > 100 && all.len() > 200);
+            assert!(seen == all, "{schedule:?}: not run: {:?}", all.difference(&seen).collect::<Vec<_>>());
+        }
+    }
+}
