@@ -18,7 +18,7 @@ export async function runChecks(SelfCheck) {
     selfCheck = await SelfCheck.open();
     const rows = prepare(table, selfCheck.checks());
     const begin = performance.now();
-    let [failed, compared] = [0, 0];
+    let [failed, noted, compared] = [0, 0, 0];
     progress.max = rows.length;
     for (const [index, row] of rows.entries()) {
       progress.value = index;
@@ -28,6 +28,7 @@ export async function runChecks(SelfCheck) {
       const result = await selfCheck.run(index);
       show(row, result, performance.now() - start);
       failed += result.passed ? 0 : 1;
+      noted += result.note ? 1 : 0;
       compared += result.compared;
       progress.className = failed ? 'bad' : '';
     }
@@ -36,7 +37,8 @@ export async function runChecks(SelfCheck) {
     verdict.classList.add(failed ? 'fail' : 'pass');
     verdict.textContent = failed
       ? `✗ ${failed} of ${rows.length} checks failed: this device does not keep the promise.`
-      : `✓ All ${rows.length} checks passed: ${grouped(compared)} comparisons in ${time}, none different.`;
+      : `✓ All ${rows.length} checks passed: ${grouped(compared)} comparisons in ${time}, none different.`
+        + (noted ? ` ${noted} of them could not check everything on this device.` : '');
   } catch (error) {
     verdict.classList.add('fail');
     verdict.textContent = `✗ The check could not run: ${error.message ?? error}`;
@@ -76,5 +78,8 @@ function show(row, result, ms) {
   if (!result.passed) {
     const findings = [result.problem, ...result.first].map(text => element('li', { textContent: text }));
     row.name.append(element('ul', { className: 'mismatches' }, ...findings));
+  }
+  if (result.note) {
+    row.name.append(element('p', { className: 'note', textContent: result.note }));
   }
 }

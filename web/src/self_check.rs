@@ -28,6 +28,8 @@ pub struct CheckResult {
     pub compared: f64,
     /// Why it did not pass.
     pub problem: Option<String>,
+    /// What it leaves open on this device, although it passed.
+    pub note: Option<String>,
     /// The first few differences.
     pub first: Vec<String>,
 }
@@ -59,6 +61,7 @@ impl SelfCheck {
             passed: outcome.passed(),
             compared: outcome.compared as f64,
             problem: outcome.problem(),
+            note: outcome.note,
             first: outcome.first,
         }
     }

@@ -6,7 +6,7 @@
 use futures_channel::oneshot;
 use wasm_bindgen::prelude::*;
 use wgpu_dropout::{
-    Bound, BoundMask, BufferRange, Context, Dropout, Error, Key, Mask, MaskFormat,
+    Bound, BufferRange, Context, Dropout, Error, Key, Mask, MaskFormat, Ranges,
     wgpu::{self, BufferUsages, ComputePass},
 };
 
@@ -95,9 +95,9 @@ impl Bench {
         let mask_words = BufferRange::new(output, 0, MaskFormat::Bits.size(n));
         let mut timings = Vec::from_iter(copy);
         for work in [
-            Work::Dropout("forward", context.bind(input, output)?, n),
-            Work::Dropout("in place", context.bind(output, output)?, n),
-            Work::Mask(context.bind_mask(mask_words, n, MaskFormat::Bits)?, n),
+            Work::Dropout("forward", context.bind(Ranges::new(input, output))?, n),
+            Work::Dropout("in place", context.bind(Ranges::new(output, output))?, n),
+            Work::Mask(context.bind(Ranges::mask(mask_words, n, MaskFormat::Bits))?, n),
         ] {
             timings.push(self.prepare(work).await?);
         }
@@ -172,7 +172,7 @@ impl Bench {
 enum Work<'a> {
     Copy(&'a Yardstick, wgpu::BindGroup, u64),
     Dropout(&'static str, Bound, u64),
-    Mask(BoundMask, u64),
+    Mask(Bound, u64),
 }
 
 impl Work<'_> {
@@ -182,8 +182,8 @@ impl Work<'_> {
                 yardstick.record(pass, bind_group, *n);
                 Ok(())
             }
-            Self::Dropout(_, bound, _) => bound.record_forward(pass, &mask()?),
-            Self::Mask(bound, _) => bound.record_keep_mask(pass, &mask()?),
+            Self::Dropout(_, bound, _) => bound.record_forward(pass, mask()?),
+            Self::Mask(bound, _) => bound.record_keep_mask(pass, mask()?),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What goes wrong outside of any call: the page shows it.
 //!
-//! In browsers a device reports errors later, to a handler of its own, and a panic ends in an unresolved promise.
+//! In browsers a device reports the errors of calls that do not wait to a handler of its own, and a panic ends in an
+//! unresolved promise.
 
 use std::cell::RefCell;
 

@@ -1,14 +1,23 @@
 //! The library in a browser, against the CPU reference. scripts/test-web.sh runs this in headless Chromium.
 #![cfg(target_arch = "wasm32")]
 
-use std::{cell::RefCell, future::Future, sync::Arc};
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
 
 use futures_channel::oneshot;
 use half::{bf16, f16};
+use js_sys::{Function, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 use wgpu_dropout::{
-    BlockCounter, BufferRange, Context, Dropout, Dtype, Element, Error, Generator, Key, Mask, MaskFormat, View,
-    reference, requirements,
+    BlockCounter, BufferRange, Context, Dropout, Dtype, Element, Error, Generator, Key, Mask, MaskFormat, Operation,
+    Options, Ranges, Slices, View, reference, requirements,
     wgpu::{
         self, BufferUsages, DeviceDescriptor, ErrorFilter, Instance, InstanceDescriptor, Limits, MapMode,
         RequestAdapterOptions,
@@ -29,18 +38,23 @@ async fn adapter() -> wgpu::Adapter {
     adapter.expect("an adapter: headless Chromium has one with --enable-unsafe-webgpu (web/webdriver.json)")
 }
 
-async fn open(limits: Limits) -> Context {
-    let descriptor = DeviceDescriptor { required_limits: limits, ..Default::default() };
+async fn open(label: &str, limits: Limits) -> Context {
+    let descriptor = DeviceDescriptor { label: Some(label), required_limits: limits, ..Default::default() };
     let (device, queue) = adapter().await.request_device(&descriptor).await.expect("a device");
     Context::from_device(device, queue).expect("a context")
 }
 
 async fn context() -> Context {
-    let limits = requirements(&adapter().await).limits;
-    open(limits).await
+    context_on("test").await
 }
 
-/// Runs `work` and asserts that the device had nothing to say about it. In browsers calls cannot return such errors.
+/// On a device of this name.
+async fn context_on(label: &str) -> Context {
+    let limits = requirements(&adapter().await).limits;
+    open(label, limits).await
+}
+
+/// Runs `work` and asserts that the device had nothing to say about it: calls that do not wait cannot return that.
 async fn without_errors<T>(context: &Context, work: impl Future<Output = T>) -> T {
     let validation = context.device().push_error_scope(ErrorFilter::Validation);
     let memory = context.device().push_error_scope(ErrorFilter::OutOfMemory);
@@ -189,13 +203,14 @@ async fn check_two_ranges(context: &Context, size: u64, dtype: Dtype, [input, ou
         Dtype::F32 => both::<f32>(&mask, bytes),
         Dtype::F16 => both::<f16>(&mask, bytes),
         Dtype::Bf16 => both::<bf16>(&mask, bytes),
+        other => unreachable!("{other} is new: test it here"),
     };
     let mut contents = vec![POISON; size as usize];
     contents[input as usize..][..bytes as usize].copy_from_slice(&x);
     let actual = without_errors(context, async {
         let buffer = buffer(context, &contents);
         let range = |offset| BufferRange::new(&buffer, offset, bytes).with_dtype(dtype);
-        context.submit_forward(&mask, range(input), range(output)).unwrap();
+        context.submit_forward(mask, range(input), range(output)).unwrap();
         let actual = read(context, &buffer, 0, size).await;
         buffer.destroy();
         actual
@@ -237,7 +252,7 @@ async fn in_place_ranges() {
 /// Further apart than one binding reaches, so that there are two.
 #[wasm_bindgen_test]
 async fn far_ranges_of_one_buffer() {
-    let context = open(Limits::default()).await;
+    let context = open("test", Limits::default()).await;
     let binding = context.device().limits().max_storage_buffer_binding_size;
     assert_eq!(binding, 128 << 20, "the default, which was asked for");
     let size = binding + (1 << 20);
@@ -246,13 +261,13 @@ async fn far_ranges_of_one_buffer() {
 
 #[wasm_bindgen_test]
 async fn a_range_larger_than_a_binding_goes_through_in_pieces() {
-    let context = open(Limits::default()).await;
+    let context = open("test", Limits::default()).await;
     let size = context.device().limits().max_storage_buffer_binding_size + (1 << 20);
     let mask = mask(0.1);
     without_errors(&context, async {
         let contents = vec![1.0_f32; (size / 4) as usize];
         let buffer = buffer(&context, bytemuck::cast_slice(&contents));
-        context.submit_forward(&mask, &buffer, &buffer).unwrap();
+        context.submit_forward(mask, &buffer, &buffer).unwrap();
         // The beginning, the seam and the end.
         for offset in [0, size - (2 << 20), size - (1 << 20)] {
             let bytes = read(&context, &buffer, offset, 1 << 20).await;
@@ -275,11 +290,11 @@ async fn parameters_stay_with_their_calls() {
         for call in 0..CALLS {
             let mut encoder = context.device().create_command_encoder(&Default::default());
             let word = BufferRange::new(&output, call * 4, 4);
-            context.record_keep_mask(&mut encoder, &mask(0.5).at(call * 32), word, 32, MaskFormat::Bits).unwrap();
+            context.record_keep_mask(&mut encoder, mask(0.5).at(call * 32), word, 32, MaskFormat::Bits).unwrap();
             // Every seventh is dropped, and recorded again.
             if call % 7 == 0 {
                 let mut encoder = context.device().create_command_encoder(&Default::default());
-                context.record_keep_mask(&mut encoder, &mask(0.5).at(call * 32), word, 32, MaskFormat::Bits).unwrap();
+                context.record_keep_mask(&mut encoder, mask(0.5).at(call * 32), word, 32, MaskFormat::Bits).unwrap();
                 commands.push(encoder.finish());
             } else {
                 commands.push(encoder.finish());
@@ -293,12 +308,43 @@ async fn parameters_stay_with_their_calls() {
     .await;
 }
 
+/// Bound once, and recorded into one pass, each call on what the calls before it have left.
+#[wasm_bindgen_test]
+async fn bound_ranges_are_recorded_with_many_keys() {
+    const N: u64 = 1000;
+    let context = context().await;
+    let x = values::<f32>(N as usize);
+    let masks = [0, 1, 2, 3].map(|step| Dropout::new(0.1).unwrap().mask(KEY.with_step(step)));
+    let last = mask(0.5).at(7);
+    let bytes = without_errors(&context, async {
+        let data = buffer(&context, bytemuck::cast_slice(&x));
+        let words = buffer(&context, &vec![POISON; MaskFormat::Bits.size(N) as usize]);
+        let in_place = context.bind(Ranges::new(&data, &data)).unwrap();
+        let keep = context.bind(Ranges::mask(&words, N, MaskFormat::Bits)).unwrap();
+        let apply = context.bind(Ranges::new(&data, &data).with_packed_mask(&words)).unwrap();
+        let mut encoder = context.device().create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for mask in masks {
+                in_place.record_forward(&mut pass, mask).unwrap();
+            }
+            keep.record_keep_mask(&mut pass, last).unwrap();
+            apply.record(&mut pass, Operation::ApplyMask { scale: last.scale() }).unwrap();
+        }
+        context.queue().submit([encoder.finish()]);
+        read(&context, &data, 0, 4 * N).await
+    })
+    .await;
+    let expected = masks.iter().chain([&last]).fold(x, |x, mask| reference::forward(mask, &x).unwrap());
+    assert_same(bytemuck::cast_slice(&bytes), &expected, "six calls");
+}
+
 #[wasm_bindgen_test]
 async fn wrong_calls_are_errors_of_the_call() {
     let context = context().await;
     let buffer = buffer(&context, &[0; 64]);
     let range = |offset, size| BufferRange::new(&buffer, offset, size);
-    let submit = |input, output| context.submit_forward(&mask(0.1), input, output);
+    let submit = |input, output| context.submit_forward(mask(0.1), input, output);
     assert!(matches!(submit(range(0, 32), range(16, 32)), Err(Error::Overlap { .. })));
     assert!(matches!(submit(range(0, 32), range(48, 32)), Err(Error::OutOfBounds { .. })));
     assert!(matches!(submit(range(2, 32), range(32, 32)), Err(Error::Alignment { .. })));
@@ -310,18 +356,256 @@ thread_local! {
     static REPORTED: RefCell<Vec<String>> = const { RefCell::new(vec![]) };
 }
 
-/// As the README says: what the device itself refuses reaches its handler.
-#[wasm_bindgen_test]
-async fn errors_of_the_device_reach_its_handler() {
-    let context = context().await;
+/// Collects what reaches the device's handler of uncaptured errors, from now on.
+fn listen(context: &Context) {
+    REPORTED.take();
     context.device().on_uncaptured_error(Arc::new(|error: wgpu::Error| {
         REPORTED.with_borrow_mut(|reported| reported.push(error.to_string()));
     }));
+}
+
+/// Waits until the handler has heard of an error with this text.
+async fn heard(text: &str) {
+    // Results and answers of error scopes can overtake it.
+    while !REPORTED.take().iter().any(|error| error.contains(text)) {
+        pause(10.0).await;
+    }
+}
+
+/// Asserts that the handler has heard nothing.
+async fn heard_nothing(context: &Context) {
+    read(context, &buffer(context, &[0; 4]), 0, 4).await;
+    pause(200.0).await;
+    assert_eq!(REPORTED.take(), Vec::<String>::new());
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &Function, milliseconds: f64);
+}
+
+async fn pause(milliseconds: f64) {
+    let pause = Promise::new(&mut |resolve, _| set_timeout(&resolve, milliseconds));
+    JsFuture::from(pause).await.expect("a timer");
+}
+
+/// Fails where `work` is never done, with more than a test that hangs would say.
+async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let (mut work, mut minute) = (pin!(work), pin!(pause(60_000.0)));
+    poll_fn(|context| {
+        let done = work.as_mut().poll(context);
+        assert!(done.is_ready() || minute.as_mut().poll(context).is_pending(), "{what}: not within a minute");
+        done
+    })
+    .await
+}
+
+/// Calls that do not wait leave what the device refuses to its handler.
+#[wasm_bindgen_test]
+async fn errors_of_submissions_reach_the_handler_of_the_device() {
+    let context = context().await;
+    listen(&context);
     let buffer = buffer(&context, &[0; 64]);
     buffer.destroy();
-    context.submit_forward(&mask(0.1), &buffer, &buffer).expect("the call knows nothing of it");
-    // By the time of a later answer, the error has been told.
+    context.submit_forward(mask(0.1), &buffer, &buffer).expect("the call knows nothing of it");
+    soon("the error", heard("destroyed")).await;
+    // It was not the fault of any other call.
     context.keep_mask(&mask(0.1), 32).await.unwrap();
-    let reported = REPORTED.take();
-    assert!(reported.iter().any(|error| error.contains("destroyed")), "{reported:?}");
+}
+
+/// A context on the device of another, with a mistake in every kernel that has this text.
+fn with_mistake(context: &Context, text: &'static str, other: &'static str) -> Context {
+    let options = Options::default().with_replaced_text(text, other);
+    Context::with_options(context.device().clone(), context.queue().clone(), options).expect("a kernel has the text")
+}
+
+/// What dropout does to an element, and something that does not compile.
+const SCALING: [&str; 2] = ["return x * parameters.scaling.scale;", "return y;"];
+
+#[track_caller]
+fn assert_refused<T: std::fmt::Debug>(result: Result<T, Error>, call: &str) {
+    assert!(matches!(result, Err(Error::Device { .. })), "{call}: {result:?}");
+}
+
+/// Has the browser run `code` before a method of every device with this label. That stays, and no other device notices.
+fn meddle(label: &str, method: &str, code: &str) {
+    js_sys::eval(&format!(
+        "{{
+            const real = GPUDevice.prototype.{method};
+            GPUDevice.prototype.{method} = function (descriptor) {{
+                if (this.label === '{label}') {{
+                    {code}
+                }}
+                return real.call(this, descriptor);
+            }};
+        }}"
+    ))
+    .expect("the browser has the method");
+}
+
+#[wasm_bindgen_test]
+async fn a_refused_pipeline_is_an_error_of_the_call_each_time() {
+    meddle("counts pipelines", "createComputePipeline", "globalThis.pipelines = (globalThis.pipelines ?? 0) + 1;");
+    let built = || js_sys::eval("globalThis.pipelines ?? 0").unwrap().as_f64().unwrap();
+    let context = context_on("counts pipelines").await;
+    listen(&context);
+    let broken = with_mistake(&context, SCALING[0], SCALING[1]);
+    let x = values::<f32>(100);
+    for time in ["first", "second"] {
+        let before = built();
+        assert_refused(broken.forward(&mask(0.1), &x).await, time);
+        // A call with the pipeline of the first one would fail too, and so would every call after it.
+        assert!(built() > before, "{time}: it was built anew");
+    }
+    // The kernels without the mistake, and the device, are none the worse.
+    let words = broken.keep_mask(&mask(0.1), 100).await.unwrap();
+    assert_same(&words, &reference::keep_mask(&mask(0.1), 100).unwrap(), "mask");
+    let y = context.forward(&mask(0.1), &x).await.unwrap();
+    assert_same(&y, &reference::forward(&mask(0.1), &x).unwrap(), "forward without the mistake");
+    let before = built();
+    context.forward(&mask(0.1), &x).await.unwrap();
+    assert_eq!(built(), before, "a good pipeline is built once");
+    heard_nothing(&context).await;
+}
+
+#[wasm_bindgen_test]
+async fn every_call_that_waits_returns_what_the_browser_refuses() {
+    let context = context().await;
+    listen(&context);
+    let broken = with_mistake(&context, "fn main(", "fn other(");
+    let (mask, x, words) = (mask(0.1), values::<f32>(100), [!0; 4]);
+    assert_refused(broken.forward(&mask, &x).await, "forward");
+    assert_refused(broken.forward(&mask, &values::<f16>(100)).await, "forward of f16");
+    assert_refused(broken.backward(&mask, &x).await, "backward");
+    assert_refused(broken.keep_mask(&mask, 100).await, "keep_mask");
+    assert_refused(broken.apply_mask(&words, 2.0, &x).await, "apply_mask");
+    let slices = Slices::new(&x).with_packed_mask(&words);
+    assert_refused(broken.run(Operation::ApplyMask { scale: 2.0 }, slices).await, "run");
+    let counters = [BlockCounter::default()];
+    assert_refused(broken.random_blocks(Generator::Threefry, &counters).await, "random_blocks");
+    heard_nothing(&context).await;
+}
+
+/// A call that does not wait is over when the browser says so.
+#[wasm_bindgen_test]
+async fn a_refused_pipeline_is_an_error_of_the_next_call_that_needs_it() {
+    let context = context().await;
+    listen(&context);
+    let broken = with_mistake(&context, SCALING[0], SCALING[1]);
+    let data = buffer(&context, &[0; 400]);
+    let submit = || broken.submit_forward(mask(0.1), &data, &data);
+    for time in ["first", "second"] {
+        submit().expect("nobody knows yet");
+        soon("the error", heard("Invalid ComputePipeline")).await;
+        // Once: then it is built anew.
+        let refused = submit();
+        assert!(matches!(refused, Err(Error::Device { what: "compute pipeline", .. })), "{time}: {refused:?}");
+    }
+    submit().expect("nobody knows yet");
+    assert_refused(broken.forward(&mask(0.1), &values::<f32>(100)).await, "a call that waits");
+}
+
+#[wasm_bindgen_test]
+async fn calls_on_a_destroyed_device_are_errors() {
+    async fn check(context: &Context, is_expected: impl Fn(&Error) -> bool) {
+        let (mask, x) = (mask(0.1), values::<f32>(100));
+        let check = |result: Result<(), Error>, call: &str| match result {
+            Err(error) if is_expected(&error) => {}
+            other => panic!("{call}: {other:?}"),
+        };
+        // With a pipeline that is there, and with those that are not.
+        for x in [&x[..], &x[..1]] {
+            check(soon("forward", context.forward(&mask, x)).await.map(drop), "forward");
+        }
+        check(soon("backward", context.backward(&mask, &x)).await.map(drop), "backward");
+        check(soon("keep_mask", context.keep_mask(&mask, 100)).await.map(drop), "keep_mask");
+        check(soon("apply_mask", context.apply_mask(&[!0; 4], 2.0, &x)).await.map(drop), "apply_mask");
+        let counters = [BlockCounter::default()];
+        let blocks = soon("random_blocks", context.random_blocks(Generator::Philox, &counters)).await;
+        check(blocks.map(drop), "random_blocks");
+    }
+    let context = context().await;
+    listen(&context);
+    context.forward(&mask(0.1), &values::<f32>(100)).await.unwrap();
+    context.device().destroy();
+    check(&context, |error| matches!(error, Error::Device { .. })).await;
+    pause(200.0).await;
+    assert_eq!(REPORTED.take(), Vec::<String>::new());
+    // The library watches a device that it opened.
+    let context = Context::new().await.unwrap();
+    context.forward(&mask(0.1), &values::<f32>(100)).await.unwrap();
+    context.device().destroy();
+    check(&context, |error| matches!(error, Error::DeviceLost { .. })).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_call_under_way_when_its_device_is_destroyed_is_an_error() {
+    let context = context().await;
+    let (mask, x) = (mask(0.1), values::<f32>(1 << 20));
+    let mut call = pin!(context.forward(&mask, &x));
+    let submitted = poll_fn(|waker| Poll::Ready(call.as_mut().poll(waker).is_pending())).await;
+    assert!(submitted, "it waits for the device");
+    context.device().destroy();
+    assert_refused(soon("forward", call).await, "forward");
+}
+
+/// Each call in turn, until all have ended.
+async fn together<T>(calls: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
+    let mut calls: Vec<_> = calls.into_iter().map(|call| (Some(call), None)).collect();
+    poll_fn(|context| {
+        for (call, result) in &mut calls {
+            if let Some(Poll::Ready(value)) = call.as_mut().map(|call| call.as_mut().poll(context)) {
+                (*call, *result) = (None, Some(value));
+            }
+        }
+        if calls.iter().all(|(call, _)| call.is_none()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    calls.into_iter().filter_map(|(_, result)| result).collect()
+}
+
+#[wasm_bindgen_test]
+async fn calls_at_once_get_results_and_errors_of_their_own() {
+    let context = context().await;
+    listen(&context);
+    let broken = with_mistake(&context, SCALING[0], SCALING[1]);
+    let x = values::<f32>(5000);
+    let masks: Vec<_> = (0..8).map(|i| mask(0.1).at(100 * i)).collect();
+    let call = |i: usize| -> Pin<Box<dyn Future<Output = _> + '_>> {
+        let context = if i.is_multiple_of(2) { &context } else { &broken };
+        Box::pin(context.forward(&masks[i], &x))
+    };
+    let results = together((0..masks.len()).map(call).collect()).await;
+    for (i, result) in results.into_iter().enumerate() {
+        if i.is_multiple_of(2) {
+            assert_same(&result.unwrap(), &reference::forward(&masks[i], &x).unwrap(), &format!("call {i}"));
+        } else {
+            assert_refused(result, &format!("call {i}"));
+        }
+    }
+    heard_nothing(&context).await;
+}
+
+#[wasm_bindgen_test]
+async fn no_memory_is_an_error_of_the_call() {
+    // SwiftShader has no buffer of the largest size that it says to have.
+    let code = "if (globalThis.memoryIsFull) { descriptor = { ...descriptor, size: this.limits.maxBufferSize }; }";
+    meddle("short of memory", "createBuffer", code);
+    let set_full = |full: bool| js_sys::eval(&format!("globalThis.memoryIsFull = {full}")).unwrap();
+    let context = context_on("short of memory").await;
+    listen(&context);
+    let (mask, x) = (mask(0.1), values::<f32>(100));
+    context.forward(&mask, &x).await.unwrap();
+    set_full(true);
+    for time in ["first", "second"] {
+        let y = soon("forward", context.forward(&mask, &x)).await;
+        assert!(matches!(y, Err(Error::OutOfMemory { .. })), "{time}: {y:?}");
+        let words = soon("keep_mask", context.keep_mask(&mask, 100)).await;
+        assert!(matches!(words, Err(Error::OutOfMemory { .. })), "{time}: {words:?}");
+    }
+    set_full(false);
+    let y = context.forward(&mask, &x).await.unwrap();
+    assert_same(&y, &reference::forward(&mask, &x).unwrap(), "with memory again");
+    heard_nothing(&context).await;
 }
