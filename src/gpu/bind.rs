@@ -159,6 +159,7 @@ pub(super) struct Ready<'a> {
 impl<'a> Ready<'a> {
     pub(super) fn new(context: &Context, reports: &mut Reports, launch: &'a Launch) -> Result<Self, Error> {
         let inner = &context.inner;
+        reports.takes(launch.kernel());
         let pipeline = inner.pipelines.get(&inner.device, launch.kernel())?;
         let slot = match &inner.slots {
             None => None,

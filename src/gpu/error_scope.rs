@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, task};
 
-use crate::Error;
+use crate::{Error, kernels::Kernel};
 
 /// What the device will say of some work: natively it is known at once, in browsers later.
 #[must_use = "an error that nobody looks at is lost"]
@@ -34,12 +34,18 @@ fn scoped_by<T, const N: usize>(
     filters: [wgpu::ErrorFilter; N],
     work: impl FnOnce() -> T,
 ) -> (T, Report) {
-    let guards = filters.map(|filter| device.push_error_scope(filter));
+    let guards = filters.map(|filter| (filter, device.push_error_scope(filter)));
     let value = work();
     let mut report = Report { what, scopes: vec![], error: None };
     // Scopes are a stack: the last pushed is popped first. The pop is done now, its answer may come later.
-    for guard in guards.into_iter().rev() {
+    for (filter, guard) in guards.into_iter().rev() {
         let mut answer = guard.pop();
+        // In browsers wgpu 30 panics over an internal error ("Unexpected error"), in the answer of a scope as well as before
+        // the handler of uncaptured errors. So a scope keeps it from both, and nobody asks. To use what failed is an error
+        // of another kind.
+        if cfg!(target_arch = "wasm32") && filter == wgpu::ErrorFilter::Internal {
+            continue;
+        }
         // Natively it is there at once, and nothing has to be kept.
         let mut context = task::Context::from_waker(task::Waker::noop());
         match std::pin::pin!(&mut answer).poll(&mut context) {
@@ -57,17 +63,48 @@ pub(super) struct Reports {
     /// uncaptured-error handler.
     can_wait: bool,
     pending: Vec<Report>,
+    /// Whose pipelines the call takes.
+    kernels: Vec<Kernel>,
+    /// The call's own. In browsers the garbage collection frees wgpu's buffers; it does not know their sizes, and may never
+    /// come.
+    buffers: Vec<wgpu::Buffer>,
+}
+
+#[cfg(target_arch = "wasm32")]
+impl Drop for Reports {
+    fn drop(&mut self) {
+        // What has been submitted still runs.
+        self.buffers.iter().for_each(wgpu::Buffer::destroy);
+    }
 }
 
 impl Reports {
     /// For a call that returns at once.
     pub(super) const fn now() -> Self {
-        Self { can_wait: false, pending: vec![] }
+        Self { can_wait: false, pending: vec![], kernels: vec![], buffers: vec![] }
     }
 
     /// For a call that ends with [`wait`](Self::wait).
     pub(super) const fn later() -> Self {
-        Self { can_wait: true, pending: vec![] }
+        Self { can_wait: true, pending: vec![], kernels: vec![], buffers: vec![] }
+    }
+
+    /// The call takes the pipeline of this kernel.
+    pub(super) fn takes(&mut self, kernel: &Kernel) {
+        if self.can_wait {
+            self.kernels.push(*kernel);
+        }
+    }
+
+    pub(super) fn kernels(&self) -> &[Kernel] {
+        &self.kernels
+    }
+
+    /// The buffer ends with the call.
+    pub(super) fn owns(&mut self, buffer: &wgpu::Buffer) {
+        if cfg!(target_arch = "wasm32") {
+            self.buffers.push(buffer.clone());
+        }
     }
 
     /// Does `work`, and returns what the device says of it if that is known at once.
@@ -110,7 +147,7 @@ impl Reports {
     }
 
     /// The first error of what was not known at once.
-    pub(super) async fn wait(mut self) -> Result<(), Error> {
+    pub(super) async fn wait(&mut self) -> Result<(), Error> {
         let mut first = Ok(());
         for report in self.pending.drain(..) {
             let result = report.await;

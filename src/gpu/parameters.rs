@@ -83,6 +83,11 @@ impl Slots {
         Ok(Slot { chunk: chunk.clone(), offset })
     }
 
+    /// The next slot is of another chunk: this one may be invalid.
+    pub(super) fn forget(&self) {
+        *self.chunk.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn new_chunk(&self, device: &wgpu::Device) -> Chunk {
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("wgpu-dropout parameters"),

@@ -100,11 +100,18 @@ impl Pipelines {
         Some(report.into_result().map(|()| self.keep(*kernel, pipeline)))
     }
 
-    /// Waits for what the device says of new pipelines, and forgets those that failed.
-    pub(super) async fn prove(&self) -> Result<(), Error> {
-        let unproven = std::mem::take(&mut *self.unproven.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Waits for what the device says of those of these pipelines that are new, and forgets those that failed. Other new
+    /// ones wait for a call that needs them. Of calls at the same time that share a failed one, one is told why it failed,
+    /// and the others that it cannot be used.
+    pub(super) async fn prove(&self, kernels: &[Kernel]) -> Result<(), Error> {
+        let needed: Vec<_> = {
+            let mut unproven = self.unproven.lock().unwrap_or_else(PoisonError::into_inner);
+            let (needed, others) = unproven.drain(..).partition(|one| kernels.contains(&one.kernel));
+            *unproven = others;
+            needed
+        };
         let mut first = Ok(());
-        for Unproven { kernel, pipeline, report } in unproven {
+        for Unproven { kernel, pipeline, report } in needed {
             let result = report.await;
             if result.is_ok() {
                 self.keep(kernel, pipeline);
@@ -112,6 +119,12 @@ impl Pipelines {
             first = first.and(result);
         }
         first
+    }
+
+    /// Has these pipelines built anew.
+    pub(super) fn forget(&self, kernels: &[Kernel]) {
+        let mut proven = self.proven.write().unwrap_or_else(PoisonError::into_inner);
+        proven.retain(|kernel, _| !kernels.contains(kernel));
     }
 
     fn keep(&self, kernel: Kernel, pipeline: wgpu::ComputePipeline) -> wgpu::ComputePipeline {

@@ -5,6 +5,7 @@ use super::{
     buffer_range::{BufferRange, Ranges},
     context::Context,
     error_scope::Reports,
+    parameters::Slots,
     transfer::Readback,
 };
 use crate::{Element, Error, Mask, MaskFormat, Operation, reference};
@@ -182,7 +183,7 @@ impl Context {
     /// Waits for a read-back, and for what the device says of the call, in browsers after it.
     pub(super) async fn finish<T: bytemuck::Pod>(
         &self,
-        reports: Reports,
+        mut reports: Reports,
         readback: Readback,
         out: &mut Vec<T>,
         count: usize,
@@ -190,11 +191,14 @@ impl Context {
         let before = out.len();
         let read = readback.finish_into(out, count).await;
         let reported = reports.wait().await;
-        let proven = self.inner.pipelines.prove().await;
-        // What was refused first explains the rest.
-        let result = reported.and(proven).and(read);
+        let proven = self.inner.pipelines.prove(reports.kernels()).await;
+        // Why a pipeline was refused says more than that it cannot be used, and nothing else refuses one.
+        let result = proven.and(reported).and(read);
         if result.is_err() {
             out.truncate(before);
+            // In browsers they were kept before the device had said anything of them.
+            self.inner.pipelines.forget(reports.kernels());
+            self.inner.slots.iter().for_each(Slots::forget);
         }
         result
     }

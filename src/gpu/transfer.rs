@@ -34,14 +34,16 @@ impl Context {
         if size > limit {
             return Err(Error::TooLarge { bytes: size, limit, what: "max_buffer_size" });
         }
-        reports.scoped(&self.inner.device, "buffer", || {
+        let buffer = reports.scoped(&self.inner.device, "buffer", || {
             self.inner.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("wgpu-dropout slice"),
                 size,
                 usage,
                 mapped_at_creation: false,
             })
-        })
+        })?;
+        reports.owns(&buffer);
+        Ok(buffer)
     }
 
     /// Submits what `record` appends, then a copy of `buffer` to where the host can read it.

@@ -454,7 +454,9 @@ async fn a_refused_pipeline_is_an_error_of_the_call_each_time() {
     let x = values::<f32>(100);
     for time in ["first", "second"] {
         let before = built();
-        assert_refused(broken.forward(&mask(0.1), &x).await, time);
+        // With the browser's words about the text.
+        let refused = broken.forward(&mask(0.1), &x).await;
+        assert!(matches!(refused, Err(Error::Device { what: "compute pipeline", .. })), "{time}: {refused:?}");
         // A call with the pipeline of the first one would fail too, and so would every call after it.
         assert!(built() > before, "{time}: it was built anew");
     }
@@ -498,6 +500,8 @@ async fn a_refused_pipeline_is_an_error_of_the_next_call_that_needs_it() {
     for time in ["first", "second"] {
         submit().expect("nobody knows yet");
         soon("the error", heard("Invalid ComputePipeline")).await;
+        // Not of one that does not.
+        broken.keep_mask(&mask(0.1), 100).await.unwrap();
         // Once: then it is built anew.
         let refused = submit();
         assert!(matches!(refused, Err(Error::Device { what: "compute pipeline", .. })), "{time}: {refused:?}");
@@ -596,7 +600,7 @@ async fn no_memory_is_an_error_of_the_call() {
     let context = context_on("short of memory").await;
     listen(&context);
     let (mask, x) = (mask(0.1), values::<f32>(100));
-    context.forward(&mask, &x).await.unwrap();
+    // Not even for the first parameters.
     set_full(true);
     for time in ["first", "second"] {
         let y = soon("forward", context.forward(&mask, &x)).await;
@@ -608,4 +612,63 @@ async fn no_memory_is_an_error_of_the_call() {
     let y = context.forward(&mask, &x).await.unwrap();
     assert_same(&y, &reference::forward(&mask, &x).unwrap(), "with memory again");
     heard_nothing(&context).await;
+}
+
+/// wgpu knows no internal errors in browsers, and panics where it meets one.
+#[wasm_bindgen_test]
+async fn an_internal_error_is_an_error_of_the_call() {
+    // A pipeline that is invalid, and of which an internal error is all that the browser says.
+    let label = "internal errors";
+    meddle(label, "pushErrorScope", "(this.filters ??= []).push(descriptor);");
+    let code = "if (this.filters.pop() === 'internal' && this.failed) {
+        this.failed = false;
+        return real.call(this).then(() => new GPUInternalError('made up'));
+    }";
+    meddle(label, "popErrorScope", code);
+    let code = "this.pushErrorScope('validation');
+        const pipeline = real.call(this, { ...descriptor, compute: { ...descriptor.compute, entryPoint: 'nowhere' } });
+        this.popErrorScope();
+        this.failed = true;
+        globalThis.internalErrors = (globalThis.internalErrors ?? 0) + 1;
+        return pipeline;";
+    meddle(label, "createComputePipeline", code);
+    let made = || js_sys::eval("globalThis.internalErrors ?? 0").unwrap().as_f64().unwrap();
+    let context = context_on(label).await;
+    listen(&context);
+    for time in ["first", "second"] {
+        let before = made();
+        assert_refused(soon("forward", context.forward(&mask(0.1), &values::<f32>(100))).await, time);
+        assert!(made() > before, "{time}: it was built anew");
+    }
+    heard_nothing(&context).await;
+}
+
+/// Not when the browser gets to it: it does not know how large they are.
+#[wasm_bindgen_test]
+async fn buffers_end_with_the_call() {
+    let code = "if (descriptor.label === 'wgpu-dropout slice') {
+        const buffer = real.call(this, descriptor);
+        globalThis.alive = (globalThis.alive ?? new Set()).add(buffer);
+        buffer.destroy = function () { globalThis.alive.delete(this); GPUBuffer.prototype.destroy.call(this); };
+        return buffer;
+    }";
+    meddle("counts buffers", "createBuffer", code);
+    let alive = || js_sys::eval("globalThis.alive?.size ?? -1").unwrap().as_f64().unwrap();
+    let context = context_on("counts buffers").await;
+    let (mask, x) = (mask(0.1), values::<f32>(100));
+    context.forward(&mask, &x).await.unwrap();
+    assert_eq!(alive(), 0.0, "forward");
+    context.keep_mask(&mask, 100).await.unwrap();
+    context.apply_mask(&[!0; 4], 2.0, &x).await.unwrap();
+    context.random_blocks(Generator::Philox, &[BlockCounter::default()]).await.unwrap();
+    assert_eq!(alive(), 0.0, "all the others");
+    let broken = with_mistake(&context, SCALING[0], SCALING[1]);
+    assert_refused(broken.forward(&mask, &x).await, "forward");
+    assert_eq!(alive(), 0.0, "a call that failed");
+    {
+        let mut call = pin!(context.forward(&mask, &x));
+        let submitted = poll_fn(|waker| Poll::Ready(call.as_mut().poll(waker).is_pending())).await;
+        assert!(submitted && alive() > 0.0, "it waits for the device");
+    }
+    assert_eq!(alive(), 0.0, "a call that was given up");
 }
