@@ -5,21 +5,17 @@
 
 alias Fates = vec4<u32>;
 
-fn group_of_rule(rule: DropoutKeepRule, number: u32) -> vec2<u32> {
-    return vec2<u32>(((rule.start.x >> 3u) | (rule.start.y << 29u)) + number, rule.start.y >> 3u);
-}
-
 fn decide_group(number: u32, invocation: u32) -> Fates {
     let rule = keyed_rule();
-    return keep_group(rule, group_of_rule(rule, number));
+    return keep_group(rule, group_from_start(rule, number));
 }
 
-// Whether elements 0 to 3 of the group are kept: the low lanes.
+// Whether elements 0 to 3 of the group are kept.
 fn kept_first(fates: Fates) -> vec4<bool> {
-    return (fates & vec4<u32>(0xffffu)) < vec4<u32>(keep_cutoff(parameters.rule));
+    return low_lanes_kept(parameters.rule, fates);
 }
 
-// And elements 4 to 7: the high lanes.
+// And elements 4 to 7.
 fn kept_last(fates: Fates) -> vec4<bool> {
-    return (fates >> vec4<u32>(16u)) < vec4<u32>(keep_cutoff(parameters.rule));
+    return high_lanes_kept(parameters.rule, fates);
 }

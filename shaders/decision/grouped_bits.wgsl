@@ -3,10 +3,8 @@
 // needs: key, random/keep_group
 
 fn group_bits(rule: DropoutKeepRule, number: u32) -> u32 {
-    let group = vec2<u32>(((rule.start.x >> 3u) | (rule.start.y << 29u)) + number, rule.start.y >> 3u);
-    let block = keep_group(rule, group);
-    let cutoff = vec4<u32>(keep_cutoff(rule));
-    return dropout_join_lanes((block & vec4<u32>(0xffffu)) < cutoff, (block >> vec4<u32>(16u)) < cutoff);
+    let block = keep_group(rule, group_from_start(rule, number));
+    return dropout_join_lanes(low_lanes_kept(rule, block), high_lanes_kept(rule, block));
 }
 
 fn decide_bits(position: u32) -> u32 {

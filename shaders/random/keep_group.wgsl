@@ -28,3 +28,18 @@ fn keep_group(rule: DropoutKeepRule, group: vec2<u32>) -> vec4<u32> {
     }
     return block;
 }
+
+// Group `number` from that of the start on. Its low word must not wrap.
+fn group_from_start(rule: DropoutKeepRule, number: u32) -> vec2<u32> {
+    return vec2<u32>(((rule.start.x >> 3u) | (rule.start.y << 29u)) + number, rule.start.y >> 3u);
+}
+
+// Whether the elements of the low lanes, 0 to 3, are kept.
+fn low_lanes_kept(rule: DropoutKeepRule, block: vec4<u32>) -> vec4<bool> {
+    return (block & vec4<u32>(0xffffu)) < vec4<u32>(keep_cutoff(rule));
+}
+
+// And those of the high lanes, 4 to 7.
+fn high_lanes_kept(rule: DropoutKeepRule, block: vec4<u32>) -> vec4<bool> {
+    return (block >> vec4<u32>(16u)) < vec4<u32>(keep_cutoff(rule));
+}

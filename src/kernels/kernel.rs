@@ -8,7 +8,7 @@ use super::{
     fragment,
     operand::{Layout, Role},
     parameters::Block,
-    target::{F16Conversion, ParameterStyle, Style},
+    target::{F16Conversion, ParameterStyle, Style, Target},
 };
 use crate::{Dtype, Generator, MaskFormat};
 
@@ -116,6 +116,11 @@ impl Decision {
 }
 
 impl Kernel {
+    pub(super) fn new(target: &Target, program: Program, layout: Layout) -> Self {
+        let layout = if target.style.read_write { layout.all_written() } else { layout };
+        Self { program, layout, workgroup_size: target.workgroup_size, style: target.style }
+    }
+
     /// The name of the entry point of every kernel.
     pub const ENTRY_POINT: &'static str = "main";
 

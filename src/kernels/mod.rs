@@ -26,7 +26,7 @@
 //! `examples/launch.rs` runs such launches on plain wgpu.
 //!
 //! How it is put together: an operand table becomes the bindings ([`operand`](self)), fragments of WGSL that declare what
-//! they need become the text, and one function, in `plan.rs`, chooses which kernel handles which elements. Whoever adds a
+//! they need become the text, and one place, `select.rs`, chooses which kernel handles which elements. Whoever adds a
 //! member of the family begins there: see CONTRIBUTING.md.
 
 mod fragment;
@@ -35,6 +35,7 @@ mod operand;
 mod parameters;
 mod plan;
 mod reachable;
+mod select;
 mod target;
 #[cfg(test)]
 mod tests;
