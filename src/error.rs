@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{Dtype, Generator};
+use crate::{Dtype, Generator, Kind};
 
 /// What caused an [`Error`]: wgpu's own error. None in browsers, where those cannot leave their thread.
 type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -9,24 +9,31 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The drop probability is not a number in [0, 1].
-    #[error("the drop probability p is {p}: it must be a number from 0 to 1")]
+    /// The drop probability is not a number in [0, 1], or 1 for Gaussian noise.
+    #[error(
+        "the drop probability p is {p}: it must be a number from 0 to 1{}",
+        if *kind == Kind::Gaussian { ", and below 1 for Gaussian noise, whose variance p/(1 - p) is infinite there" } else { "" }
+    )]
     Probability {
         /// The value given.
         p: f64,
+        /// What it is for.
+        kind: Kind,
     },
 
     /// The logical index of the last element is past what the generator's counter can address.
     #[error(
-        "{length} elements from start {start} on reach past the last element index of {generator} ({}): \
-         use a smaller start, or another stream of the key",
-        if *generator == Generator::Philox { "2^59" } else { "2^64" }
+        "{length} elements from start {start} on reach past the last index of {generator} (2^{}): \
+         use a smaller start or smaller strides, or another stream of the key",
+        limit.ilog2()
     )]
     IndexRange {
         /// The logical index of the first element.
         start: u64,
         /// The number of elements.
         length: u64,
+        /// One past the last index that there is.
+        limit: u128,
         /// The generator.
         generator: Generator,
     },
@@ -42,6 +49,33 @@ pub enum Error {
         /// Elements from row to row.
         row_pitch: u64,
     },
+
+    /// A shape that is none, or not that of the data.
+    #[error("the shape {shape:?}: {problem}")]
+    Shape {
+        /// The extents of the axes.
+        shape: Vec<u64>,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
+
+    /// Gathered rows without an id for each, or ids for rows that are not gathered.
+    #[error(
+        "{}: {}",
+        ids.map_or("there are no row ids".to_owned(), |ids| format!("there are {ids} row ids")),
+        if *rows == 0 { "rows of this mask are not looked up: leave them out, or gather the mask".to_owned() }
+        else { format!("give {rows}, one for each row of axis 0") }
+    )]
+    RowIds {
+        /// Rows that are looked up.
+        rows: u64,
+        /// The ids given.
+        ids: Option<u64>,
+    },
+
+    /// Gaussian noise drops nothing.
+    #[error("Gaussian noise has no keep mask: use another kind, or the normals themselves (Context::normals)")]
+    NoMask,
 
     /// Input and output are stored differently.
     #[error("the input is {input} and the output {output}: give ranges of the same type")]
@@ -162,14 +196,12 @@ pub enum Error {
 
     /// The WGSL text of the keep rule knows contiguous elements only.
     #[error(
-        "a mask of rows of {row_length} elements {row_pitch} apart: wgsl::KeepRule describes contiguous elements; give a \
-         mask with a start alone (Mask::at), a row at a time"
+        "a mask with strides {strides:?}: wgsl::KeepRule describes contiguous elements; give a mask with a start alone \
+         (Mask::at), a row at a time"
     )]
     NotContiguous {
-        /// Elements of a row.
-        row_length: u64,
-        /// Elements from row to row.
-        row_pitch: u64,
+        /// Decisions from one coordinate of an axis to the next.
+        strides: Vec<u64>,
     },
 
     /// More bytes than the device can bind or address at once.

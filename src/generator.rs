@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use crate::UnknownName;
+use crate::{Error, UnknownName};
 
 /// The counter-based random generator behind a mask (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*,
 /// SC 2011). Both are used through the same keep rule.
@@ -27,6 +27,26 @@ impl Generator {
             Self::Threefry => 1 << 64,
             Self::Philox => 1 << 59,
         }
+    }
+
+    /// One past the last index of a normal, of which a block has four: 2⁶⁴ for Threefry, 2⁵⁸ for Philox.
+    pub const fn normal_end(self) -> u128 {
+        match self {
+            Self::Threefry => 1 << 64,
+            Self::Philox => 1 << 58,
+        }
+    }
+
+    /// Checks that the generator can address `count` normals from index `start` on.
+    ///
+    /// # Errors
+    /// [`Error::IndexRange`] when one past the last index is past [`normal_end`](Self::normal_end).
+    pub fn check_normals(self, start: u64, count: u64) -> Result<(), Error> {
+        let limit = self.normal_end();
+        if u128::from(start) + u128::from(count) > limit {
+            return Err(Error::IndexRange { start, length: count, limit, generator: self });
+        }
+        Ok(())
     }
 
     /// The name that the command line and the known answers use.

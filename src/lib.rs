@@ -61,6 +61,7 @@
 #![warn(missing_docs)]
 
 mod dtype;
+mod effect;
 mod error;
 mod generator;
 #[cfg(feature = "gpu")]
@@ -69,9 +70,12 @@ mod gpu;
 #[warn(clippy::cast_possible_truncation)]
 pub mod kernels;
 mod key;
+mod kind;
 mod mask;
+pub mod normal_table;
 mod operation;
 pub mod reference;
+mod slices;
 mod view;
 pub mod wgsl;
 
@@ -80,13 +84,14 @@ pub use error::{Error, UnknownName};
 pub use generator::Generator;
 #[cfg(feature = "gpu")]
 pub use gpu::{
-    BlockCounter, Bound, BoundKey, BufferRange, Context, Keyed, Options, Ranges, Record, Requirements, Slices,
-    requirements,
+    BlockCounter, Bound, BoundKey, BufferRange, Context, Keyed, Options, Ranges, Record, Requirements, requirements,
 };
 pub use key::Key;
+pub use kind::Kind;
 pub use mask::{Dropout, Mask};
 pub use operation::Operation;
-pub use view::View;
+pub use slices::Slices;
+pub use view::{MAX_AXES, View};
 #[cfg(feature = "gpu")]
 pub use wgpu;
 

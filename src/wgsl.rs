@@ -58,12 +58,12 @@ impl TryFrom<&Mask> for KeepRule {
     type Error = Error;
 
     /// # Errors
-    /// [`Error::NotContiguous`] for a mask of rows with gaps between them.
+    /// [`Error::NotContiguous`] for a mask with gaps or shared axes.
     fn try_from(mask: &Mask) -> Result<Self, Error> {
         let view = mask.view();
         if !view.is_contiguous() {
-            return Err(Error::NotContiguous { row_length: view.row_length(), row_pitch: view.row_pitch() });
+            return Err(Error::NotContiguous { strides: view.strides().to_vec() });
         }
-        Ok(Self::new(mask, view.start()))
+        Ok(Self::new(mask, view.index(0)))
     }
 }

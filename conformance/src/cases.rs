@@ -155,7 +155,8 @@ impl std::fmt::Display for Case {
         let (key, generator, view) = (self.mask.key(), self.mask.generator(), self.mask.view());
         write!(f, "{generator}, p {}, seed {}, stream {}, ", self.p, key.seed, key.stream)?;
         if !view.is_contiguous() {
-            write!(f, "rows of {} every {} from column {}, ", view.row_length(), view.row_pitch(), view.column())?;
+            let (shape, strides, skipped) = (view.shape(), view.strides(), view.skipped());
+            write!(f, "shape {shape:?}, strides {strides:?} after {skipped}, ")?;
         }
         write!(f, "start {}, {} elements", view.start(), self.length)
     }

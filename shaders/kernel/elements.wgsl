@@ -7,7 +7,7 @@ struct Elements {
     count: u32,         // elements of the dispatch
     input_offset: u32,  // elements before the first in the input's binding
     output_offset: u32, // and in the output's
-    unused: u32,
+    other_offset: u32,  // and in that of another input
 }
 
 // The number of a workgroup of a dispatch in rows.

@@ -1,13 +1,21 @@
 // An elementwise operation for devices that run on the CPU, of whole workgroups: an invocation moves RUN neighbouring
 // elements, four words at a time. The output begins at a multiple of 16 bytes.
-// needs: kernel/elements, decision, storage, operation, format, input
+// needs: kernel/elements, decision, storage, operation, format, input, other
 
 const ELEMENTS_PER_QUAD = 4u * ELEMENTS_PER_WORD;
+
+// The operation on unit `quad` of an invocation, whose first bit of `keep` is the lowest.
+fn operate_on_quad(x: vec4<u32>, position: u32, quad: u32, keep: u32) -> vec4<u32> {
+    if TAKES_OTHER {
+        return choose(x, other_four_words(parameters.elements.other_offset + position, quad), keep);
+    }
+    return apply(x, keep);
+}
 
 fn move_quad(position: u32, quad: u32, keep: u32) {
     let x = input_four_words(parameters.elements.input_offset + position, quad);
     let to = (parameters.elements.output_offset + position) / ELEMENTS_PER_QUAD + quad;
-    store_output_quad(to, apply(x, keep >> (quad * ELEMENTS_PER_QUAD)));
+    store_output_quad(to, operate_on_quad(x, position, quad, keep >> (quad * ELEMENTS_PER_QUAD)));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -25,10 +33,10 @@ fn main(
     let quad_2 = input_four_words(input, 2u);
     let quad_3 = input_four_words(input, 3u);
     let keep = decide_bits(position);
-    store_output_quad(to, apply(quad_0, keep));
-    store_output_quad(to + 1u, apply(quad_1, keep >> ELEMENTS_PER_QUAD));
-    store_output_quad(to + 2u, apply(quad_2, keep >> (2u * ELEMENTS_PER_QUAD)));
-    store_output_quad(to + 3u, apply(quad_3, keep >> (3u * ELEMENTS_PER_QUAD)));
+    store_output_quad(to, operate_on_quad(quad_0, position, 0u, keep));
+    store_output_quad(to + 1u, operate_on_quad(quad_1, position, 1u, keep >> ELEMENTS_PER_QUAD));
+    store_output_quad(to + 2u, operate_on_quad(quad_2, position, 2u, keep >> (2u * ELEMENTS_PER_QUAD)));
+    store_output_quad(to + 3u, operate_on_quad(quad_3, position, 3u, keep >> (3u * ELEMENTS_PER_QUAD)));
     if ELEMENTS_PER_WORD == 1u {
         move_quad(position, 4u, keep);
         move_quad(position, 5u, keep);

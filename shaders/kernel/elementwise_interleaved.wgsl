@@ -1,7 +1,7 @@
 // An elementwise operation for GPUs, of whole workgroups: neighbouring invocations access neighbouring units of memory,
 // a word or four, so that the accesses of a subgroup join into few transactions. Each invocation decides RUN neighbouring
 // elements and lends the bits to the others.
-// needs: kernel/elements, decision, storage, operation, format, input
+// needs: kernel/elements, decision, storage, operation, format, input, other
 
 const ELEMENTS_PER_UNIT = WORDS_PER_UNIT * ELEMENTS_PER_WORD;
 const UNITS = RUN / ELEMENTS_PER_UNIT;
@@ -10,10 +10,12 @@ const STEP = WORKGROUP_SIZE * ELEMENTS_PER_UNIT;
 
 var<workgroup> keep_runs: array<u32, WORKGROUP_SIZE>;
 
-// Where an invocation's units begin: element `first` of the tile is element `input` and unit `output` of the ranges.
+// Where an invocation's units begin: element `first` of the tile is element `input`, element `other` and unit `output` of the
+// ranges.
 struct Share {
     first: u32,
     input: u32,
+    other: u32,
     output: u32,
 }
 
@@ -29,9 +31,19 @@ fn move_unit(share: Share, i: u32) {
     let output_unit = share.output + i * WORKGROUP_SIZE;
     if WORDS_PER_UNIT == 4u {
         let x = input_four_words(share.input, i * WORKGROUP_SIZE);
-        store_output_quad(output_unit, apply(x, keep >> bit));
+        if TAKES_OTHER {
+            store_output_quad(output_unit, choose(x, other_four_words(share.other, i * WORKGROUP_SIZE), keep >> bit));
+        } else {
+            store_output_quad(output_unit, apply(x, keep >> bit));
+        }
     } else {
-        store_output_word(output_unit, apply_word(input_one_word(share.input + i * STEP), keep, bit));
+        let x = input_one_word(share.input + i * STEP);
+        if TAKES_OTHER {
+            let other = vec4<u32>(other_one_word(share.other + i * STEP));
+            store_output_word(output_unit, choose(vec4<u32>(x), other, keep >> bit).x);
+        } else {
+            store_output_word(output_unit, apply_word(x, keep, bit));
+        }
     }
 }
 
@@ -53,7 +65,9 @@ fn main(
     let tile = first_position(workgroup, workgroups, 0u);
     let first = invocation * ELEMENTS_PER_UNIT;
     let output = (parameters.elements.output_offset + tile) / ELEMENTS_PER_UNIT + invocation;
-    let share = Share(first, parameters.elements.input_offset + tile + first, output);
+    let input = parameters.elements.input_offset + tile + first;
+    let other = parameters.elements.other_offset + tile + first;
+    let share = Share(first, input, other, output);
     move_four_units(share, 0u);
     if UNITS >= 8u {
         move_four_units(share, 4u);

@@ -84,3 +84,25 @@ fn dropout_keep_bits(rule: DropoutKeepRule, element: u32) -> u32 {
 fn dropout_keeps(rule: DropoutKeepRule, element: u32) -> bool {
     return ((dropout_keep_bits(rule, element & ~31u) >> (element & 31u)) & 1u) == 1u;
 }
+
+// Whether the element at the start is kept, from no more random numbers than it needs.
+fn dropout_keeps_one(rule: DropoutKeepRule) -> bool {
+    let group = vec2<u32>((rule.start.x >> 3u) | (rule.start.y << 29u), rule.start.y >> 3u);
+    let lane = rule.start.x & 7u;
+    // Keep iff u < threshold, that is u <= limit.
+    let limit = rule.threshold - 1u;
+    var half = dropout_lane_half(dropout_keep_block(rule, group, 0u), lane);
+    var bound = limit >> 16u;
+    // Once, where the halves are equal: a loop, because software devices execute the body of a branch for lanes that do
+    // not take it, but leave a loop when no lane is left in it.
+    var part = 0u;
+    while half == bound && part == 0u {
+        part = 1u;
+        half = dropout_lane_half(dropout_keep_block(rule, group, part), lane);
+        bound = limit & 0xffffu;
+        if half == bound {
+            return rule.scale != 0.0;
+        }
+    }
+    return half < bound && rule.scale != 0.0;
+}

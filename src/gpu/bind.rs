@@ -7,8 +7,8 @@ use super::{
     buffer_range::Ranges, context::Context, device_key::Keyed, error_scope::Reports, parameters::Slot, record::Record,
 };
 use crate::{
-    Error, Mask, Operation,
-    kernels::{Launch, Plan},
+    Error, Generator, Key, Mask, Operation,
+    kernels::{Launch, Launches, ParameterStyle, Plan},
 };
 
 /// Ranges of buffers bound for operations. Made by [`Context::bind`]. It keeps the buffers alive.
@@ -39,7 +39,7 @@ impl Context {
         let inner = &self.inner;
         let bind_groups = (0..plan.chunks()).map(|chunk| {
             let layout = inner.pipelines.operands_layout(&inner.device, plan.layout(chunk));
-            let resources: SmallVec<[_; 3]> = plan.bindings(chunk).iter().map(|b| ranges.resource(b)).collect();
+            let resources: SmallVec<[_; 4]> = plan.bindings(chunk).iter().map(|b| ranges.resource(b)).collect();
             create_bind_group(self, reports, layout, &resources)
         });
         let bind_groups = bind_groups.collect::<Result<_, _>>()?;
@@ -53,7 +53,7 @@ pub(super) fn create_bind_group(
     layout: &wgpu::BindGroupLayout,
     resources: &[wgpu::BindingResource<'_>],
 ) -> Result<wgpu::BindGroup, Error> {
-    let entries: SmallVec<[_; 3]> = (0..)
+    let entries: SmallVec<[_; 4]> = (0..)
         .zip(resources)
         .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource: resource.clone() })
         .collect();
@@ -72,11 +72,11 @@ impl Bound {
     /// elements, and for a copy in place.
     ///
     /// It never submits, waits, or polls the device. In a compute pass of yours it leaves its own pipeline, bind groups 0
-    /// to 2 and immediates set.
+    /// to 3 and immediates set.
     ///
     /// # Errors
     /// [`Error::Operands`] when other ranges were bound than the operation needs, [`Error::IndexRange`] when the mask
-    /// reaches past the generator's range, [`Error::View`], [`Error::SameBuffer`] for a key in the output's buffer,
+    /// reaches past the generator's range, [`Error::Shape`], [`Error::View`], [`Error::RowIds`], [`Error::NoMask`], [`Error::SameBuffer`] for a key in the output's buffer,
     /// [`Error::OtherContext`] for a key of another context, [`Error::DeviceLost`] and [`Error::Device`] of the library's
     /// own objects. Nothing is appended then.
     pub fn record<'k>(
@@ -96,11 +96,49 @@ impl Bound {
         self.context.check_not_lost()?;
         operation.check(&self.context, &self.output)?;
         let launches = self.plan.launches(operation.value(), operation.key_place())?;
+        self.record_launches(reports, recorder, &launches, operation.bind_group())
+    }
+
+    fn record_launches(
+        &self,
+        reports: &mut Reports,
+        recorder: &mut impl Record,
+        launches: &Launches,
+        key: Option<&wgpu::BindGroup>,
+    ) -> Result<(), Error> {
         // Whatever can fail comes first.
         let ready = launches.iter().map(|launch| Ready::new(&self.context, reports, launch));
         let ready = ready.collect::<Result<SmallVec<[_; 2]>, _>>()?;
-        record_all(recorder, &ready, |launch| &self.bind_groups[launch.chunk()], operation.bind_group());
+        record_all(recorder, &ready, |launch| &self.bind_groups[launch.chunk()], key);
         Ok(())
+    }
+
+    /// Appends standard normals, one for each f32 of the output that was bound with [`Ranges::normals`], from index `start` on.
+    ///
+    /// # Errors
+    /// [`Error::Operands`] when other ranges were bound, [`Error::IndexRange`], [`Error::DeviceLost`], and [`Error::Device`] of
+    /// the library's own objects. Nothing is appended then.
+    pub fn record_normals(
+        &self,
+        recorder: &mut impl Record,
+        generator: Generator,
+        key: Key,
+        start: u64,
+    ) -> Result<(), Error> {
+        self.record_normals_reporting(&mut Reports::now(), recorder, generator, key, start)
+    }
+
+    pub(super) fn record_normals_reporting(
+        &self,
+        reports: &mut Reports,
+        recorder: &mut impl Record,
+        generator: Generator,
+        key: Key,
+        start: u64,
+    ) -> Result<(), Error> {
+        self.context.check_not_lost()?;
+        let launches = self.plan.normals(generator, key, start)?;
+        self.record_launches(reports, recorder, &launches, None)
     }
 
     /// Appends `y = keep ? x·scale : +0`: [`Operation::Forward`].
@@ -154,6 +192,7 @@ pub(super) struct Ready<'a> {
     pipeline: wgpu::ComputePipeline,
     /// None for immediates.
     slot: Option<Slot>,
+    normal_table: Option<wgpu::BindGroup>,
 }
 
 impl<'a> Ready<'a> {
@@ -161,15 +200,17 @@ impl<'a> Ready<'a> {
         let inner = &context.inner;
         reports.takes(launch.kernel());
         let pipeline = inner.pipelines.get(&inner.device, launch.kernel())?;
-        let slot = match &inner.slots {
-            None => None,
-            Some(slots) => {
-                let slot = slots.take(&inner.device, reports)?;
+        let slot = match launch.kernel().style().parameters {
+            ParameterStyle::Immediates => None,
+            _ => {
+                let slot = inner.slots.take(&inner.device, reports)?;
                 reports.scoped_write(&inner.device, "parameters", || slot.write(&inner.queue, launch.parameters()))?;
                 Some(slot)
             }
         };
-        Ok(Self { launch, pipeline, slot })
+        let needs_table = launch.kernel().normal_table_binding().is_some();
+        let normal_table = needs_table.then(|| inner.normal_table.get(context, reports)).transpose()?;
+        Ok(Self { launch, pipeline, slot, normal_table })
     }
 }
 
@@ -184,7 +225,7 @@ pub(super) fn record_all<'b>(
         return;
     }
     recorder.in_compute_pass(&mut |pass| {
-        for Ready { launch, pipeline, slot } in ready {
+        for Ready { launch, pipeline, slot, normal_table } in ready {
             pass.set_pipeline(pipeline);
             pass.set_bind_group(0, operands(launch), &[]);
             match slot {
@@ -193,6 +234,9 @@ pub(super) fn record_all<'b>(
             }
             if let Some(key) = key.filter(|_| launch.kernel().key_binding().is_some()) {
                 pass.set_bind_group(2, key, &[]);
+            }
+            if let Some(table) = normal_table {
+                pass.set_bind_group(3, table, &[]);
             }
             let [x, y, z] = launch.workgroups();
             pass.dispatch_workgroups(x, y, z);

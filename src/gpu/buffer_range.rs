@@ -66,7 +66,9 @@ impl<'a> From<wgpu::BufferSlice<'a>> for BufferRange<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Ranges<'a> {
     input: Option<BufferRange<'a>>,
+    other: Option<BufferRange<'a>>,
     packed_mask: Option<BufferRange<'a>>,
+    row_ids: Option<BufferRange<'a>>,
     output: BufferRange<'a>,
     /// Of an output that is a mask.
     mask: Option<(MaskFormat, u64)>,
@@ -75,7 +77,24 @@ pub struct Ranges<'a> {
 impl<'a> Ranges<'a> {
     /// Elements from an input to an output of the same length and type. The same range for both means in place.
     pub fn new(input: impl Into<BufferRange<'a>>, output: impl Into<BufferRange<'a>>) -> Self {
-        Self { input: Some(input.into()), packed_mask: None, output: output.into(), mask: None }
+        Self { input: Some(input.into()), ..Self::output_alone(output.into()) }
+    }
+
+    const fn output_alone(output: BufferRange<'a>) -> Self {
+        Self { input: None, other: None, packed_mask: None, row_ids: None, output, mask: None }
+    }
+
+    /// The same with another input of the same length and type, for [`Operation::Select`](crate::Operation): what takes the
+    /// place of dropped elements. It may be the output's own range.
+    #[must_use]
+    pub fn with_other(self, other: impl Into<BufferRange<'a>>) -> Self {
+        Self { other: Some(other.into()), ..self }
+    }
+
+    /// The same with the ids of rows of a [gathered](crate::Mask::gathered) mask: a `u32` for each row of its shape.
+    #[must_use]
+    pub fn with_row_ids(self, ids: impl Into<BufferRange<'a>>) -> Self {
+        Self { row_ids: Some(ids.into()), ..self }
     }
 
     /// The same, with a packed mask of the caller for [`Operation::ApplyMask`](crate::Operation): `⌈n/32⌉` words of bits
@@ -87,7 +106,12 @@ impl<'a> Ranges<'a> {
 
     /// A keep mask of `length` elements as the output: [`MaskFormat::size`] bytes.
     pub fn mask(output: impl Into<BufferRange<'a>>, length: u64, format: MaskFormat) -> Self {
-        Self { input: None, packed_mask: None, output: output.into(), mask: Some((format, length)) }
+        Self { mask: Some((format, length)), ..Self::output_alone(output.into()) }
+    }
+
+    /// Normals as the output, f32: what [`Bound::record_normals`](crate::Bound::record_normals) writes.
+    pub fn normals(output: impl Into<BufferRange<'a>>) -> Self {
+        Self::output_alone(output.into())
     }
 
     pub(super) fn output(&self) -> &'a wgpu::Buffer {
@@ -97,7 +121,7 @@ impl<'a> Ranges<'a> {
     /// The ranges without their buffers, which are numbered as in [`buffer`](Self::buffer). Everything that can be wrong
     /// with them, but for whose buffers they are, is an error here.
     pub(super) fn operands(&self) -> Result<Operands, Error> {
-        if let Some(input) = &self.input {
+        for input in [self.input, self.other].iter().flatten() {
             if input.dtype != self.output.dtype {
                 return Err(Error::Dtype { input: input.dtype, output: self.output.dtype });
             }
@@ -113,21 +137,30 @@ impl<'a> Ranges<'a> {
         let operands = match (&self.input, self.mask) {
             (Some(input), _) => Operands::values(input.dtype, operand(input), output)?,
             (None, Some((format, length))) => Operands::mask(format, length, output)?,
-            (None, None) => unreachable!("neither constructor leaves out both"),
+            (None, None) if self.output.dtype == Dtype::F32 => Operands::normals(output)?,
+            (None, None) => return Err(Error::Dtype { input: Dtype::F32, output: self.output.dtype }),
+        };
+        let operands = match &self.other {
+            Some(other) => operands.with_other(operand(other))?,
+            None => operands,
+        };
+        let operands = match &self.row_ids {
+            Some(ids) => operands.with_row_ids(operand(ids))?,
+            None => operands,
         };
         let operands = match &self.packed_mask {
             Some(mask) => operands.with_packed_mask(operand(mask))?,
             None => operands,
         };
         let output_role = if self.mask.is_some() { "mask" } else { "output" };
-        for (range, role) in self.all().iter().zip(["input", "mask", output_role]) {
+        for (range, role) in self.all().iter().zip(["input", "other input", "mask", "row ids", output_role]) {
             range.as_ref().map_or(Ok(()), |range| range.check(role))?;
         }
         Ok(operands)
     }
 
-    fn all(&self) -> [Option<BufferRange<'a>>; 3] {
-        [self.input, self.packed_mask, Some(self.output)]
+    fn all(&self) -> [Option<BufferRange<'a>>; 5] {
+        [self.input, self.other, self.packed_mask, self.row_ids, Some(self.output)]
     }
 
     fn buffer(&self, number: u32) -> &'a wgpu::Buffer {

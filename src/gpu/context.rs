@@ -2,8 +2,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::{
     error_scope::Reports,
+    normals::NormalTable,
     options::Options,
-    parameters::{MAX_BYTES, Slots},
+    parameters::{MAX_IMMEDIATES, Slots},
     pipelines::Pipelines,
     requirements::requirements,
     transfer::Waiter,
@@ -32,8 +33,8 @@ pub(super) struct Inner {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) pipelines: Pipelines,
-    /// None where parameters travel as immediates.
-    pub(super) slots: Option<Slots>,
+    pub(super) slots: Slots,
+    pub(super) normal_table: NormalTable,
     pub(super) limits: wgpu::Limits,
     /// What kernels are made for, with 16-bit floats converted by integers.
     pub(super) target: Target,
@@ -153,7 +154,7 @@ impl Context {
         }
         let immediates = options.immediates
             && device.features().contains(wgpu::Features::IMMEDIATES)
-            && limits.max_immediate_size >= MAX_BYTES;
+            && limits.max_immediate_size >= MAX_IMMEDIATES;
         let style = if immediates { Style::IMMEDIATES } else { Style::UNIFORM };
         let target = options.target(&limits, info.device_type).with_style(style);
         target.check().map_err(|error| match error {
@@ -180,14 +181,14 @@ impl Context {
         if let Some(known) = known {
             let _ = f16.set(known);
         }
-        let (slots, pipelines) = Reports::now().scoped(&device, "bind group layouts", || {
-            let slots = (!immediates).then(|| Slots::new(&device));
-            let parameters = slots.as_ref().map(Slots::layout);
-            let pipelines = Pipelines::new(&device, parameters, replace);
-            (slots, pipelines)
+        let (slots, normal_table, pipelines) = Reports::now().scoped(&device, "bind group layouts", || {
+            let (slots, normal_table) = (Slots::new(&device), NormalTable::new(&device));
+            let pipelines = Pipelines::new(&device, slots.layout(), normal_table.layout(), replace);
+            (slots, normal_table, pipelines)
         })?;
         let waiter = Waiter::default();
-        Ok(Self { inner: Arc::new(Inner { device, queue, pipelines, slots, limits, target, f16, waiter, lost }) })
+        let inner = Inner { device, queue, pipelines, slots, normal_table, limits, target, f16, waiter, lost };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Builds the pipelines of dropout of whole tensors, in place and out of place, and of packed masks now instead of at the
@@ -237,7 +238,7 @@ impl Context {
 
     /// Whether parameters travel as immediates, the cheapest way for small calls.
     pub fn uses_immediates(&self) -> bool {
-        self.inner.slots.is_none()
+        self.inner.target.style == Style::IMMEDIATES
     }
 
     /// What kernels are made for: what [`kernels`](crate::kernels) would be given for this device.

@@ -75,6 +75,7 @@ impl Options {
             max_workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
             max_binding_size: limits.max_storage_buffer_binding_size,
             binding_alignment: limits.min_storage_buffer_offset_alignment,
+            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             ..Target::new(schedule)
         }
     }

@@ -1,4 +1,4 @@
-//! How the parameters of launches travel where there are no immediates.
+//! How the parameters of launches travel where there are no immediates, or more of them than immediates have room for.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -8,10 +8,12 @@ use std::sync::{
 use super::error_scope::Reports;
 use crate::{Error, kernels};
 
-#[expect(clippy::cast_possible_truncation, reason = "128")]
+#[expect(clippy::cast_possible_truncation, reason = "256")]
 pub(super) const MAX_BYTES: u32 = kernels::MAX_PARAMETER_BYTES as u32;
+#[expect(clippy::cast_possible_truncation, reason = "128")]
+pub(super) const MAX_IMMEDIATES: u32 = kernels::MAX_IMMEDIATES as u32;
 
-/// Slots of uniform buffers, one for each launch, for devices without immediates.
+/// Slots of uniform buffers, one for each launch.
 ///
 /// An encoder may be held unsubmitted, dropped, or submitted out of order, and every `queue.write_buffer` runs before
 /// the submit. So a slot is written once and never again; a full chunk is let go, and wgpu keeps it as long as a
@@ -42,6 +44,7 @@ pub(super) struct Slot {
 const SLOTS_PER_CHUNK: u32 = 256;
 
 impl Slots {
+    /// Nothing is allocated before the first slot is taken.
     pub(super) fn new(device: &wgpu::Device) -> Self {
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("wgpu-dropout parameters"),

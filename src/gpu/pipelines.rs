@@ -6,22 +6,22 @@ use rustc_hash::FxHashMap;
 
 use super::{
     error_scope::{Report, scoped},
-    parameters::MAX_BYTES,
+    parameters::MAX_IMMEDIATES,
 };
 use crate::{
     Error,
-    kernels::{Kernel, Layout},
+    kernels::{Kernel, Layout, ParameterStyle},
 };
 
 /// A cache of pipelines, each built when it is first needed. No lock is held meanwhile: two threads may build the same
 /// one, and the first to finish is kept.
 #[derive(Debug)]
 pub(super) struct Pipelines {
-    /// None for immediates.
-    parameters: Option<wgpu::BindGroupLayout>,
+    parameters: wgpu::BindGroupLayout,
     key: wgpu::BindGroupLayout,
+    normal_table: wgpu::BindGroupLayout,
     /// Of group 0: by the number of bindings and which of them are written.
-    operands: [OnceLock<wgpu::BindGroupLayout>; 32],
+    operands: [OnceLock<wgpu::BindGroupLayout>; 256],
     replace: Option<(&'static str, &'static str)>,
     proven: RwLock<FxHashMap<Kernel, wgpu::ComputePipeline>>,
     /// In browsers a pipeline is used before the device has said whether it is valid.
@@ -41,16 +41,18 @@ impl std::fmt::Debug for Unproven {
 }
 
 impl Pipelines {
-    /// `parameters` is the layout of the uniform slots, or none for immediates.
+    /// The layouts are those of the uniform slots and of the table of normals.
     pub(super) fn new(
         device: &wgpu::Device,
-        parameters: Option<&wgpu::BindGroupLayout>,
+        parameters: &wgpu::BindGroupLayout,
+        normal_table: &wgpu::BindGroupLayout,
         replace: Option<(&'static str, &'static str)>,
     ) -> Self {
         Self {
-            parameters: parameters.cloned(),
+            parameters: parameters.clone(),
+            normal_table: normal_table.clone(),
             key: create_layout(device, "wgpu-dropout key", &[storage(0, true)]),
-            operands: [const { OnceLock::new() }; 32],
+            operands: [const { OnceLock::new() }; 256],
             replace,
             proven: RwLock::default(),
             unproven: Mutex::default(),
@@ -60,7 +62,7 @@ impl Pipelines {
     /// The layout of group 0.
     pub(super) fn operands_layout(&self, device: &wgpu::Device, layout: Layout) -> &wgpu::BindGroupLayout {
         let written = (0..layout.count()).filter(|&binding| layout.is_written(binding)).map(|binding| 1 << binding);
-        let number = layout.count() << 3 | written.sum::<u8>();
+        let number = layout.count() << 5 | written.sum::<u8>();
         self.operands[usize::from(number)].get_or_init(|| {
             let entry = |binding| storage(u32::from(binding), !layout.is_written(binding));
             create_layout(device, "wgpu-dropout operands", &(0..layout.count()).map(entry).collect::<Vec<_>>())
@@ -133,14 +135,19 @@ impl Pipelines {
 
     fn build(&self, device: &wgpu::Device, kernel: &Kernel) -> wgpu::ComputePipeline {
         let label = format!("wgpu-dropout {kernel}");
-        let operands = Some(self.operands_layout(device, kernel.layout()));
-        let key = kernel.key_binding().map(|_| &self.key);
+        let immediates = kernel.style().parameters == ParameterStyle::Immediates;
+        let groups = [
+            Some(self.operands_layout(device, kernel.layout())),
+            (!immediates).then_some(&self.parameters),
+            kernel.key_binding().map(|_| &self.key),
+            kernel.normal_table_binding().map(|_| &self.normal_table),
+        ];
         // Layouts after the last group that the kernel has would only cost.
-        let groups = if key.is_some() { 3 } else { 1 + usize::from(self.parameters.is_some()) };
+        let last = groups.iter().rposition(Option::is_some).unwrap_or_default();
         let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(&label),
-            bind_group_layouts: &[operands, self.parameters.as_ref(), key][..groups],
-            immediate_size: if self.parameters.is_none() { MAX_BYTES } else { 0 },
+            bind_group_layouts: &groups[..=last],
+            immediate_size: if immediates { MAX_IMMEDIATES } else { 0 },
         });
         let mut source = kernel.wgsl();
         if let Some((text, other)) = self.replace {

@@ -28,8 +28,10 @@ pub fn requirements(adapter: &wgpu::Adapter) -> Requirements {
     let limits = wgpu::Limits {
         max_buffer_size: available.max_buffer_size,
         max_storage_buffer_binding_size: available.max_storage_buffer_binding_size,
+        // A selection between two inputs by gathered rows with its key in a buffer binds five.
+        max_storage_buffers_per_shader_stage: available.max_storage_buffers_per_shader_stage.min(8),
         max_immediate_size: if features.contains(wgpu::Features::IMMEDIATES) {
-            super::parameters::MAX_BYTES.min(available.max_immediate_size)
+            super::parameters::MAX_IMMEDIATES.min(available.max_immediate_size)
         } else {
             0
         },

@@ -5,49 +5,12 @@ use super::{
     buffer_range::{BufferRange, Ranges},
     context::Context,
     error_scope::Reports,
-    parameters::Slots,
     transfer::Readback,
 };
-use crate::{Element, Error, Mask, MaskFormat, Operation, reference};
+use crate::{Element, Error, Mask, MaskFormat, Operation, Slices, reference};
 
 /// Slices go through buffers of at most 256 MiB, so that a large one does not need its size on the device twice.
 const MOST_BYTES: u64 = 1 << 28;
-
-/// What [`Context::run`] works on.
-#[derive(Clone, Copy, Debug)]
-pub struct Slices<'a, T> {
-    input: &'a [T],
-    packed_mask: Option<&'a [u32]>,
-}
-
-impl<'a, T> Slices<'a, T> {
-    /// Elements.
-    pub const fn new(input: &'a [T]) -> Self {
-        Self { input, packed_mask: None }
-    }
-
-    /// The same with a packed mask of the caller: `⌈n/32⌉` words for n elements.
-    #[must_use]
-    pub const fn with_packed_mask(self, words: &'a [u32]) -> Self {
-        Self { packed_mask: Some(words), ..self }
-    }
-
-    fn after(&self, elements: usize) -> Self {
-        Self { input: &self.input[elements..], packed_mask: self.packed_mask.map(|words| &words[elements / 32..]) }
-    }
-
-    fn first(&self, elements: usize) -> Self {
-        let words = elements.div_ceil(32);
-        Self { input: &self.input[..elements], packed_mask: self.packed_mask.map(|mask| &mask[..words]) }
-    }
-}
-
-/// All of the elements, and no packed mask.
-impl<'a, T> From<&'a [T]> for Slices<'a, T> {
-    fn from(input: &'a [T]) -> Self {
-        Self::new(input)
-    }
-}
 
 impl Context {
     /// An operation that gives an element for each element: every one but [`Operation::KeepMask`]. Slices larger than a
@@ -66,7 +29,7 @@ impl Context {
     ) -> Result<Vec<T>, Error> {
         let slices = slices.into();
         let mut y = self.start_slices(&operation, &slices)?;
-        if slices.packed_mask.is_some() || !operation.keeps_all() {
+        if !operation.copies() {
             self.prepare::<T>().await;
         }
         while y.len() < slices.input.len() {
@@ -89,7 +52,7 @@ impl Context {
     ) -> Result<Vec<T>, Error> {
         let slices = slices.into();
         let mut y = self.start_slices(&operation, &slices)?;
-        if slices.packed_mask.is_some() || !operation.keeps_all() {
+        if !operation.copies() {
             self.prepare_blocking::<T>();
         }
         while y.len() < slices.input.len() {
@@ -129,10 +92,23 @@ impl Context {
     /// # Errors
     /// As [`run`](Self::run).
     pub async fn keep_mask(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
-        let mut words = self.start_mask(mask, length)?;
+        self.packed_mask(mask, length, None).await
+    }
+
+    /// [`keep_mask`](Self::keep_mask) of a [gathered](Mask::gathered) mask, with an id for each row of its shape.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn gathered_keep_mask(&self, mask: &Mask, length: u64, row_ids: &[u32]) -> Result<Vec<u32>, Error> {
+        self.packed_mask(mask, length, Some(row_ids)).await
+    }
+
+    async fn packed_mask(&self, mask: &Mask, length: u64, row_ids: Option<&[u32]>) -> Result<Vec<u32>, Error> {
+        let mut words = self.start_mask(mask, length, row_ids)?;
         while (words.len() as u64) < length.div_ceil(32) {
             let mut reports = Reports::later();
-            let (readback, count) = self.start_keep_mask(&mut reports, mask, words.len() as u64 * 32, length)?;
+            let first = words.len() as u64 * 32;
+            let (readback, count) = self.start_keep_mask(&mut reports, mask, first, length, row_ids)?;
             self.finish(reports, readback, &mut words, count).await?;
         }
         Ok(words)
@@ -171,10 +147,24 @@ impl Context {
     /// As [`run`](Self::run).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn keep_mask_blocking(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
-        let mut words = self.start_mask(mask, length)?;
+        self.packed_mask_blocking(mask, length, None)
+    }
+
+    /// [`gathered_keep_mask`](Self::gathered_keep_mask), waiting for it. Not in browsers.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn gathered_keep_mask_blocking(&self, mask: &Mask, length: u64, row_ids: &[u32]) -> Result<Vec<u32>, Error> {
+        self.packed_mask_blocking(mask, length, Some(row_ids))
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn packed_mask_blocking(&self, mask: &Mask, length: u64, row_ids: Option<&[u32]>) -> Result<Vec<u32>, Error> {
+        let mut words = self.start_mask(mask, length, row_ids)?;
         while (words.len() as u64) < length.div_ceil(32) {
             let first = words.len() as u64 * 32;
-            let (readback, count) = self.start_keep_mask(&mut Reports::now(), mask, first, length)?;
+            let (readback, count) = self.start_keep_mask(&mut Reports::now(), mask, first, length, row_ids)?;
             readback.finish_into_blocking(&mut words, count)?;
         }
         Ok(words)
@@ -198,39 +188,31 @@ impl Context {
             out.truncate(before);
             // In browsers they were kept before the device had said anything of them.
             self.inner.pipelines.forget(reports.kernels());
-            self.inner.slots.iter().for_each(Slots::forget);
+            self.inner.slots.forget();
+            self.inner.normal_table.forget();
         }
         result
     }
 
-    /// The part of the result that needs no device: all of it where everything is kept, else nothing.
+    /// The part of the result that needs no device: all of it where the elements are copied, else nothing.
     fn start_slices<T: Element>(&self, operation: &Operation, slices: &Slices<'_, T>) -> Result<Vec<T>, Error> {
-        let needs = |needs| Err(Error::Operands { operation: operation.name(), needs });
-        match (operation, slices.packed_mask) {
-            (Operation::KeepMask(_), _) => return needs("a mask as the output, which Context::keep_mask returns"),
-            (Operation::ApplyMask { .. }, None) => return needs("a packed mask"),
-            (Operation::ApplyMask { .. }, Some(words)) => reference::check_mask_words(words, slices.input.len())?,
-            (Operation::Forward(_) | Operation::Backward(_), Some(_)) => return needs("no packed mask"),
-            (Operation::Forward(mask) | Operation::Backward(mask), None) => {
-                mask.check_length(slices.input.len() as u64)?;
-            }
-        }
+        slices.check(operation)?;
         self.check_device()?;
         let mut y = reference::reserve(slices.input.len() as u64)?;
-        if operation.keeps_all() {
+        if operation.copies() {
             y.extend_from_slice(slices.input);
         }
         Ok(y)
     }
 
-    fn start_mask(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
-        mask.check_length(length)?;
+    fn start_mask(&self, mask: &Mask, length: u64, row_ids: Option<&[u32]>) -> Result<Vec<u32>, Error> {
+        Operation::KeepMask(*mask).check(length, row_ids.map(|ids| ids.len() as u64))?;
         self.check_device()?;
         reference::reserve(length.div_ceil(32))
     }
 
     /// Bytes of a buffer of a slice: whole words of a packed mask, of the largest element.
-    fn buffer_limit(&self) -> u64 {
+    pub(super) fn buffer_limit(&self) -> u64 {
         let limit = self.inner.limits.max_buffer_size.min(MOST_BYTES);
         (limit - limit % 128).max(128)
     }
@@ -248,10 +230,19 @@ impl Context {
         let chunk = chunk.first(chunk.input.len().min(most));
         let data = self.upload(reports, bytemuck::cast_slice(chunk.input))?;
         let range = BufferRange::new(&data, 0, size_of_val(chunk.input) as u64).with_dtype(T::DTYPE);
-        let words = chunk.packed_mask.map(|words| self.upload(reports, bytemuck::cast_slice(words))).transpose()?;
+        let [words, ids] = [chunk.packed_mask, chunk.row_ids]
+            .map(|words| words.map(|words| self.upload(reports, bytemuck::cast_slice(words))).transpose());
+        let (words, ids) = (words?, ids?);
+        let other = chunk.other.map(|other| self.upload(reports, bytemuck::cast_slice(other))).transpose()?;
         let mut ranges = Ranges::new(range, range);
         if let Some(words) = &words {
             ranges = ranges.with_packed_mask(words);
+        }
+        if let Some(ids) = &ids {
+            ranges = ranges.with_row_ids(ids);
+        }
+        if let Some(other) = &other {
+            ranges = ranges.with_other(BufferRange { buffer: other, ..range });
         }
         let operation = operation.skip(done as u64);
         let bound = self.bind_reporting(reports, ranges)?;
@@ -268,11 +259,14 @@ impl Context {
         mask: &Mask,
         first: u64,
         length: u64,
+        row_ids: Option<&[u32]>,
     ) -> Result<(Readback, usize), Error> {
         let length = (length - first).min(self.buffer_limit() * 8);
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
         let words = self.create_buffer(reports, MaskFormat::Bits.size(length), usage)?;
-        let bound = self.bind_reporting(reports, Ranges::mask(&words, length, MaskFormat::Bits))?;
+        let ids = row_ids.map(|ids| self.upload(reports, bytemuck::cast_slice(ids))).transpose()?;
+        let ranges = Ranges::mask(&words, length, MaskFormat::Bits);
+        let bound = self.bind_reporting(reports, ids.as_ref().map_or(ranges, |ids| ranges.with_row_ids(ids)))?;
         let operation = Operation::KeepMask(mask.skip(first));
         let record = |reports: &mut Reports, encoder: &mut wgpu::CommandEncoder| {
             bound.record_reporting(reports, encoder, operation.into())

@@ -23,16 +23,19 @@ macro_rules! fragments {
 /// Every file.
 pub(crate) static ALL: &[Fragment] = fragments! {
     "generator/threefry4x32" "generator/philox4x32"
-    "random/keep_rule" "random/keep_bits" "random/keep_group" "random/alignment"
+    "random/keep_rule" "random/keep_bits" "random/keep_group" "random/alignment" "random/strides"
+    "random/row_ids" "random/no_row_ids" "random/normal"
     "key/parameter" "key/buffer"
-    "decision/all" "decision/blocked" "decision/grouped" "decision/shifted" "decision/grouped_bits" "decision/rows"
+    "decision/all" "decision/blocked" "decision/grouped" "decision/shifted" "decision/grouped_bits" "decision/strided"
     "decision/packed_mask"
-    "operation/inverted" "operation/identity"
+    "noise/contiguous" "noise/strided"
+    "operation/inverted" "operation/identity" "operation/standard" "operation/alpha" "operation/gaussian"
+    "operation/normal" "operation/rounded"
     "storage/f32" "storage/halves" "storage/f16" "storage/f16_integer" "storage/f16_native" "storage/bf16" "storage/bf16_signed" "storage/f32_group"
-    "storage/halves_group"
-    "input/quads" "input/words" "input/halves"
+    "storage/halves_group" "storage/f32_noise" "storage/halves_noise"
+    "input/quads" "input/words" "input/halves" "input/no_other" "input/none"
     "kernel/elements" "kernel/elementwise_groups" "kernel/elementwise_interleaved" "kernel/elementwise_blocked"
-    "kernel/elementwise_edge" "kernel/mask_bits" "kernel/mask_bytes" "kernel/advance_key" "kernel/random_blocks"
+    "kernel/elementwise_edge" "kernel/noise_quads" "kernel/noise_edge" "kernel/mask_bits" "kernel/mask_bytes" "kernel/advance_key" "kernel/random_blocks"
     "kernel/probe_f16"
 };
 

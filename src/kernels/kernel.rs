@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{
     fragment,
     operand::{Layout, Role},
-    parameters::Block,
+    parameters::{Block, MAX_IMMEDIATES},
     target::{F16Conversion, ParameterStyle, Style, Target},
 };
 use crate::{Dtype, Generator, MaskFormat};
@@ -34,9 +34,21 @@ pub(crate) enum Program {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Skeleton {
     Groups,
-    Interleaved { unit: Unit, input: Input, run: u8 },
-    Blocked { input: Input },
+    Interleaved {
+        unit: Unit,
+        input: Input,
+        run: u8,
+    },
+    Blocked {
+        input: Input,
+    },
     Edge,
+    /// Noise on runs of so many elements, at multiples of 16 bytes.
+    NoiseQuads {
+        run: u8,
+    },
+    /// Noise on elements at any offset.
+    NoiseEdge,
 }
 
 /// What memory is accessed by.
@@ -65,10 +77,35 @@ pub(crate) enum Decision {
     GroupedBits { generator: Generator, key: KeySource, inside: bool },
     /// The keep rule for contiguous elements by runs of 32; `aligned` when they begin at a multiple of 32.
     Blocked { generator: Generator, key: KeySource, aligned: bool },
-    /// The keep rule for rows.
-    Rows { generator: Generator, key: KeySource },
+    /// The keep rule for any strides.
+    Strided { generator: Generator, key: KeySource, strides: Strides },
     /// A packed mask of the caller.
     PackedMask,
+    /// The normals of consecutive indexes; whether from inside of a block of four.
+    Normals { generator: Generator, key: KeySource, inside: bool },
+    /// The normals of any strides.
+    StridedNormals { generator: Generator, key: KeySource, strides: Strides },
+}
+
+/// What of merged axes a kernel's text depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Strides {
+    /// Axes but for the innermost.
+    pub(crate) outer: u8,
+    pub(crate) inner: Inner,
+    /// Whether the coordinate of the first axis is looked up.
+    pub(crate) gathered: bool,
+}
+
+/// The innermost of merged axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Inner {
+    /// A decision for each element, one after the other.
+    Dense,
+    /// One decision for all of them.
+    Shared,
+    /// Any stride.
+    Spread,
 }
 
 /// Where a kernel finds the key.
@@ -78,11 +115,25 @@ pub(crate) enum KeySource {
     Buffer,
 }
 
-/// What happens to a kept element; a dropped one is +0.
+/// What happens to an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Elementwise {
     Inverted,
     Identity,
+    Standard,
+    /// As standard, with another input in place of +0.
+    Other,
+    Alpha,
+    Gaussian,
+    /// Of an output alone: the normals.
+    Normal,
+}
+
+impl Elementwise {
+    /// Whether it computes with numbers, and does not only move bits.
+    const fn converts(self) -> bool {
+        matches!(self, Self::Inverted | Self::Alpha | Self::Gaussian)
+    }
 }
 
 /// How elements are stored and converted.
@@ -109,16 +160,34 @@ impl Decision {
             Self::Grouped { generator, key, .. }
             | Self::GroupedBits { generator, key, .. }
             | Self::Blocked { generator, key, .. }
-            | Self::Rows { generator, key } => Some((generator, key)),
+            | Self::Strided { generator, key, .. }
+            | Self::Normals { generator, key, .. }
+            | Self::StridedNormals { generator, key, .. } => Some((generator, key)),
             Self::All | Self::PackedMask => None,
         }
+    }
+
+    fn strides(self) -> Option<Strides> {
+        match self {
+            Self::Strided { strides, .. } | Self::StridedNormals { strides, .. } => Some(strides),
+            _ => None,
+        }
+    }
+
+    const fn is_noise(self) -> bool {
+        matches!(self, Self::Normals { .. } | Self::StridedNormals { .. })
     }
 }
 
 impl Kernel {
     pub(super) fn new(target: &Target, program: Program, layout: Layout) -> Self {
         let layout = if target.style.read_write { layout.all_written() } else { layout };
-        Self { program, layout, workgroup_size: target.workgroup_size, style: target.style }
+        let mut kernel = Self { program, layout, workgroup_size: target.workgroup_size, style: target.style };
+        // Some kernels have more parameters than immediates have room for.
+        if kernel.style.parameters == ParameterStyle::Immediates && kernel.parameter_bytes() > MAX_IMMEDIATES {
+            kernel.style.parameters = ParameterStyle::Uniform;
+        }
+        kernel
     }
 
     /// The name of the entry point of every kernel.
@@ -127,6 +196,7 @@ impl Kernel {
     /// The whole WGSL text, with an entry point of that name and constants for everything that is known before a launch.
     pub fn wgsl(&self) -> String {
         let fragments = fragment::collect(self.skeleton(), &|role| self.role(role));
+        let needs_table = self.needs_normal_table();
         let mut text = String::new();
         let enables: SmallVec<[&str; 1]> = fragments.iter().flat_map(|fragment| fragment.enables()).collect();
         for extension in enables {
@@ -142,12 +212,13 @@ impl Kernel {
         if !members.is_empty() {
             text += &format!("\nstruct Parameters {{\n    {},\n}}\n", members.join(",\n    "));
             let bindings = u32::from(self.layout.count());
-            let after_key = bindings + u32::from(self.key() == Some(KeySource::Buffer));
+            let key_and_table = u32::from(self.key() == Some(KeySource::Buffer)) + u32::from(needs_table);
+            let last = bindings + key_and_table;
             text += &match self.style.parameters {
                 ParameterStyle::Immediates => "var<immediate> parameters: Parameters;\n".to_owned(),
                 ParameterStyle::Uniform => "@group(1) @binding(0) var<uniform> parameters: Parameters;\n".to_owned(),
                 ParameterStyle::LastBinding => {
-                    format!("@group(0) @binding({after_key}) var<uniform> parameters: Parameters;\n")
+                    format!("@group(0) @binding({last}) var<uniform> parameters: Parameters;\n")
                 }
             };
         }
@@ -159,9 +230,20 @@ impl Kernel {
             text += &format!("@group({group}) @binding({binding}) var<storage, {access}> key_binding: array<u32>;\n");
             text += "fn key_word(i: u32) -> u32 { return key_binding[i]; }\n";
         }
+        if let Some((group, binding)) = self.normal_table_binding() {
+            text += &format!("@group({group}) @binding({binding}) var<uniform> normal_table: array<vec4<u32>, 256>;\n");
+            text += "fn dropout_normal_entry(i: u32) -> vec2<u32> {\n";
+            text += "    let pair = normal_table[i / 2u];\n";
+            text += "    return select(pair.xy, pair.zw, i % 2u == 1u);\n}\n";
+        }
         for fragment in fragments {
             text += "\n";
             text += fragment.text;
+            // Another input is read as the input is.
+            if self.takes_other() && fragment.name.starts_with("input/") {
+                text += "\n";
+                text += &fragment.text.replace("input_", "other_");
+            }
         }
         text
     }
@@ -178,17 +260,34 @@ impl Kernel {
 
     /// Whether the text needs WGSL's extension `f16`.
     pub const fn needs_f16(&self) -> bool {
-        matches!(
-            self.program,
-            Program::Elementwise { storage: Storage::F16(F16Conversion::Native), operation: Elementwise::Inverted, .. }
-                | Program::ProbeF16
-        )
+        match self.program {
+            Program::Elementwise { storage: Storage::F16(F16Conversion::Native), operation, .. } => {
+                operation.converts()
+            }
+            program => matches!(program, Program::ProbeF16),
+        }
     }
 
     /// The group and binding of the key, for kernels that read it from a buffer: 16 bytes, [`Key::to_bytes`](crate::Key).
     pub fn key_binding(&self) -> Option<(u32, u32)> {
         let in_buffer = self.key() == Some(KeySource::Buffer);
         in_buffer.then(|| self.style.key_binding(self.layout.count().into()))
+    }
+
+    /// The group and binding of the table of normals, for kernels that make noise: a uniform buffer with the 4 KiB of
+    /// [`NORMAL_TABLE_PACKED`](crate::normal_table::NORMAL_TABLE_PACKED).
+    pub fn normal_table_binding(&self) -> Option<(u32, u32)> {
+        let bindings = u32::from(self.layout.count()) + u32::from(self.key() == Some(KeySource::Buffer));
+        self.needs_normal_table().then(|| self.style.table_binding(bindings))
+    }
+
+    fn needs_normal_table(&self) -> bool {
+        self.decision().is_some_and(Decision::is_noise)
+    }
+
+    /// Storage buffers that a pipeline binds.
+    pub(crate) fn storage_buffers(&self) -> u32 {
+        u32::from(self.layout.count()) + u32::from(self.key() == Some(KeySource::Buffer))
     }
 
     /// Which binding shows what.
@@ -208,6 +307,29 @@ impl Kernel {
         Some(self.decision()?.random()?.1)
     }
 
+    fn parameter_bytes(&self) -> usize {
+        self.blocks().into_iter().map(|block| self.block_bytes(block)).sum()
+    }
+
+    /// Bytes of a block of the parameters.
+    pub(super) fn block_bytes(&self, block: Block) -> usize {
+        let outer = self.strides().map_or(0, |strides| usize::from(strides.outer));
+        match block {
+            Block::Rule => 32,
+            Block::Strides => 16 + 16 * outer,
+            _ => 16,
+        }
+    }
+
+    /// How its decisions, or normals, are strided, if they are.
+    pub(super) fn strides(&self) -> Option<Strides> {
+        self.decision().and_then(Decision::strides)
+    }
+
+    fn takes_other(&self) -> bool {
+        matches!(self.program, Program::Elementwise { operation: Elementwise::Other, .. })
+    }
+
     /// The blocks of the parameters, in order.
     pub(crate) fn blocks(&self) -> SmallVec<[Block; 6]> {
         let mut blocks = SmallVec::new();
@@ -224,13 +346,22 @@ impl Kernel {
                 blocks.push(Block::Key);
             }
         }
-        match decision {
-            Some(Decision::Rows { .. }) => blocks.push(Block::Rows),
-            Some(Decision::PackedMask) => blocks.push(Block::PackedMask),
-            _ => {}
+        if let Some(strides) = self.strides() {
+            blocks.push(Block::Strides);
+            if strides.gathered {
+                blocks.push(Block::RowIds);
+            }
         }
-        if let Program::Elementwise { operation: Elementwise::Inverted, .. } = self.program {
-            blocks.push(Block::Scaling);
+        if decision == Some(Decision::PackedMask) {
+            blocks.push(Block::PackedMask);
+        }
+        if let Program::Elementwise { operation, .. } = self.program {
+            blocks.extend(match operation {
+                Elementwise::Inverted => Some(Block::Scaling),
+                Elementwise::Alpha => Some(Block::Alpha),
+                Elementwise::Gaussian => Some(Block::Gaussian),
+                Elementwise::Identity | Elementwise::Standard | Elementwise::Other | Elementwise::Normal => None,
+            });
         }
         blocks
     }
@@ -243,8 +374,8 @@ impl Kernel {
             Program::KeepMask { .. } | Program::AdvanceKey | Program::ProbeF16 => return false,
         };
         match (skeleton, role) {
-            (_, Role::PackedMask) | (Skeleton::Edge, _) => false,
-            (Skeleton::Groups, _) | (Skeleton::Blocked { .. }, Role::Output) => true,
+            (_, Role::PackedMask | Role::RowIds) | (Skeleton::Edge | Skeleton::NoiseEdge, _) => false,
+            (Skeleton::Groups | Skeleton::NoiseQuads { .. }, _) | (Skeleton::Blocked { .. }, Role::Output) => true,
             (Skeleton::Blocked { input }, _) => input == Input::Quads,
             (Skeleton::Interleaved { unit, .. }, _) => unit == Unit::Quad,
         }
@@ -256,6 +387,8 @@ impl Kernel {
             Program::Elementwise { skeleton: Skeleton::Interleaved { .. }, .. } => "kernel/elementwise_interleaved",
             Program::Elementwise { skeleton: Skeleton::Blocked { .. }, .. } => "kernel/elementwise_blocked",
             Program::Elementwise { skeleton: Skeleton::Edge, .. } => "kernel/elementwise_edge",
+            Program::Elementwise { skeleton: Skeleton::NoiseQuads { .. }, .. } => "kernel/noise_quads",
+            Program::Elementwise { skeleton: Skeleton::NoiseEdge, .. } => "kernel/noise_edge",
             Program::KeepMask { format: MaskFormat::Bits, .. } => "kernel/mask_bits",
             Program::KeepMask { format: MaskFormat::Bytes, .. } => "kernel/mask_bytes",
             Program::AdvanceKey => "kernel/advance_key",
@@ -286,8 +419,18 @@ impl Kernel {
                 Decision::Grouped { .. } => "decision/shifted",
                 Decision::GroupedBits { .. } => "decision/grouped_bits",
                 Decision::Blocked { .. } => "decision/blocked",
-                Decision::Rows { .. } => "decision/rows",
+                Decision::Strided { .. } => "decision/strided",
                 Decision::PackedMask => "decision/packed_mask",
+                Decision::Normals { .. } | Decision::StridedNormals { .. } => return None,
+            },
+            "noise" => match decision? {
+                Decision::Normals { .. } => "noise/contiguous",
+                Decision::StridedNormals { .. } => "noise/strided",
+                _ => return None,
+            },
+            "row_ids" => match decision?.strides()?.gathered {
+                true => "random/row_ids",
+                false => "random/no_row_ids",
             },
             _ => {
                 let Program::Elementwise { skeleton, operation, storage, .. } = self.program else { return None };
@@ -295,7 +438,18 @@ impl Kernel {
                     ("operation", _) => match operation {
                         Elementwise::Inverted => "operation/inverted",
                         Elementwise::Identity => "operation/identity",
+                        Elementwise::Standard | Elementwise::Other => "operation/standard",
+                        Elementwise::Alpha => "operation/alpha",
+                        Elementwise::Gaussian => "operation/gaussian",
+                        Elementwise::Normal => "operation/normal",
                     },
+                    // Made from the input's fragment.
+                    ("other", _) if operation == Elementwise::Other => "",
+                    ("other", _) => "input/no_other",
+                    ("noise_input", _) if operation == Elementwise::Normal => "input/none",
+                    ("noise_input", _) => "",
+                    ("noise_storage", Storage::F32) => "storage/f32_noise",
+                    ("noise_storage", _) => "storage/halves_noise",
                     ("storage", Storage::F32) => "storage/f32",
                     ("storage", _) => "storage/halves",
                     ("group", Storage::F32) => "storage/f32_group",
@@ -304,11 +458,10 @@ impl Kernel {
                     // Each as what it is for does it best.
                     ("format", Storage::Bf16) => match skeleton {
                         Skeleton::Groups | Skeleton::Interleaved { .. } => "storage/bf16",
-                        Skeleton::Blocked { .. } | Skeleton::Edge => "storage/bf16_signed",
+                        Skeleton::NoiseQuads { run } if u64::from(run) < super::target::RUN => "storage/bf16",
+                        _ => "storage/bf16_signed",
                     },
-                    ("format", Storage::F16(F16Conversion::Native)) if operation == Elementwise::Inverted => {
-                        "storage/f16_native"
-                    }
+                    ("format", Storage::F16(F16Conversion::Native)) if operation.converts() => "storage/f16_native",
                     ("format", Storage::F16(_)) => "storage/f16",
                     ("input", _) => match skeleton {
                         Skeleton::Blocked { input } | Skeleton::Interleaved { input, .. } => match input {
@@ -316,7 +469,9 @@ impl Kernel {
                             Input::Words => "input/words",
                             Input::Halves => "input/halves",
                         },
-                        Skeleton::Groups | Skeleton::Edge => return None,
+                        Skeleton::Groups | Skeleton::Edge | Skeleton::NoiseQuads { .. } | Skeleton::NoiseEdge => {
+                            return None;
+                        }
                     },
                     _ => return None,
                 }
@@ -335,7 +490,7 @@ impl Kernel {
         };
         let run = match skeleton {
             Some(Skeleton::Groups) => 8,
-            Some(Skeleton::Interleaved { run, .. }) => run.into(),
+            Some(Skeleton::Interleaved { run, .. } | Skeleton::NoiseQuads { run }) => run.into(),
             _ => 32,
         };
         constants.push(("RUN", number(run)));
@@ -343,8 +498,18 @@ impl Kernel {
             Decision::Grouped { shift, .. } => constants.push(("START_SHIFT", number(shift.into()))),
             Decision::GroupedBits { inside, .. } => constants.push(("INSIDE_GROUP", inside.to_string())),
             Decision::Blocked { aligned, .. } => constants.push(("DROPOUT_START_IS_ALIGNED", aligned.to_string())),
-            Decision::Rows { .. } => constants.push(("DROPOUT_START_IS_ALIGNED", false.to_string())),
-            Decision::All | Decision::PackedMask => {}
+            Decision::Strided { .. } => constants.push(("DROPOUT_START_IS_ALIGNED", false.to_string())),
+            Decision::Normals { inside, .. } => constants.push(("INSIDE_BLOCK", inside.to_string())),
+            Decision::All | Decision::PackedMask | Decision::StridedNormals { .. } => {}
+        }
+        if let Some(Strides { outer, inner, gathered }) = self.strides() {
+            constants.push(("OUTER_AXES", number(outer.into())));
+            constants.push(("INNER_IS_DENSE", (inner == Inner::Dense).to_string()));
+            constants.push(("INNER_IS_SHARED", (inner == Inner::Shared).to_string()));
+            constants.push(("GATHERED", gathered.to_string()));
+        }
+        if matches!(self.program, Program::Elementwise { .. }) && !decision.is_noise() {
+            constants.push(("TAKES_OTHER", self.takes_other().to_string()));
         }
         match skeleton {
             Some(Skeleton::Groups) => constants.push(("GROUPS_PER_WORKGROUP", number(self.groups_per_workgroup()))),
@@ -368,9 +533,9 @@ impl Kernel {
     pub(crate) fn workgroup_elements(&self) -> u64 {
         match self.program {
             Program::Elementwise { skeleton: Skeleton::Groups, .. } => u64::from(self.groups_per_workgroup()) * 8,
-            Program::Elementwise { skeleton: Skeleton::Interleaved { run, .. }, .. } => {
-                u64::from(self.workgroup_size) * u64::from(run)
-            }
+            Program::Elementwise {
+                skeleton: Skeleton::Interleaved { run, .. } | Skeleton::NoiseQuads { run }, ..
+            } => u64::from(self.workgroup_size) * u64::from(run),
             _ => u64::from(self.workgroup_size) * super::target::RUN,
         }
     }
@@ -388,6 +553,11 @@ impl fmt::Display for Kernel {
                 f.write_str(match operation {
                     Elementwise::Inverted => "inverted",
                     Elementwise::Identity => "copy",
+                    Elementwise::Standard => "standard",
+                    Elementwise::Other => "select",
+                    Elementwise::Alpha => "alpha",
+                    Elementwise::Gaussian => "gaussian",
+                    Elementwise::Normal => "normals",
                 })?;
                 f.write_str(match storage {
                     Storage::F32 => " f32",
@@ -402,6 +572,8 @@ impl fmt::Display for Kernel {
                     }
                     Skeleton::Blocked { input } => write!(f, ", blocked, input {input:?}")?,
                     Skeleton::Edge => f.write_str(", edge")?,
+                    Skeleton::NoiseQuads { run } => write!(f, ", noise by {run}")?,
+                    Skeleton::NoiseEdge => f.write_str(", noise at the edge")?,
                 }
             }
         }
@@ -419,7 +591,21 @@ impl fmt::Display for Kernel {
             Some(Decision::Blocked { generator, key: source, aligned }) => {
                 write!(f, ", {generator} by words{}{}", if aligned { " aligned" } else { "" }, key(source))?;
             }
-            Some(Decision::Rows { generator, key: source }) => write!(f, ", {generator} by rows{}", key(source))?,
+            Some(Decision::Normals { generator, key: source, inside }) => {
+                write!(f, ", {generator}{}{}", if inside { " from inside" } else { "" }, key(source))?;
+            }
+            Some(
+                Decision::Strided { generator, key: source, strides }
+                | Decision::StridedNormals { generator, key: source, strides },
+            ) => {
+                let inner = match strides.inner {
+                    Inner::Dense => "dense",
+                    Inner::Shared => "shared",
+                    Inner::Spread => "spread",
+                };
+                let gathered = if strides.gathered { ", rows looked up" } else { "" };
+                write!(f, ", {generator} by {} strides and a {inner} one{gathered}{}", strides.outer, key(source))?;
+            }
         }
         self.layout.fmt(f)
     }

@@ -57,7 +57,7 @@ pub(crate) use operand::Layout;
 #[cfg(feature = "gpu")]
 pub(crate) use operand::check as check_operand;
 #[cfg(feature = "gpu")]
-pub(crate) use parameters::MAX_BYTES as MAX_PARAMETER_BYTES;
+pub(crate) use parameters::{MAX_BYTES as MAX_PARAMETER_BYTES, MAX_IMMEDIATES};
 #[cfg(feature = "gpu")]
 pub(crate) use plan::{F16_PROBES, advance_key, probe_f16, random_blocks};
 

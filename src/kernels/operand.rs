@@ -40,7 +40,9 @@ impl Operand {
 pub struct Operands {
     pub(crate) kind: Kind,
     pub(crate) input: Option<Operand>,
+    pub(crate) other: Option<Operand>,
     pub(crate) packed_mask: Option<Operand>,
+    pub(crate) row_ids: Option<Operand>,
     pub(crate) output: Operand,
     /// Elements.
     pub(crate) length: u64,
@@ -70,7 +72,48 @@ impl Operands {
             check_apart("input", &input, &output)?;
         }
         let length = input.size / element;
-        Ok(Self { kind: Kind::Values(dtype), input: Some(input), packed_mask: None, output, length })
+        Ok(Self { input: Some(input), ..Self::output(Kind::Values(dtype), output, length) })
+    }
+
+    const fn output(kind: Kind, output: Operand, length: u64) -> Self {
+        Self { kind, input: None, other: None, packed_mask: None, row_ids: None, output, length }
+    }
+
+    /// Normals, as f32 elements.
+    ///
+    /// # Errors
+    /// [`Error::Alignment`], [`Error::Size`].
+    pub fn normals(output: Operand) -> Result<Self, Error> {
+        check("output", &output, 4)?;
+        Ok(Self::output(Kind::Values(Dtype::F32), output, output.size / 4))
+    }
+
+    /// The same, with another input: what takes the place of dropped elements. It may be the output's own range.
+    ///
+    /// # Errors
+    /// [`Error::Alignment`], [`Error::Size`], [`Error::Length`], [`Error::Overlap`].
+    pub fn with_other(self, other: Operand) -> Result<Self, Error> {
+        let Kind::Values(dtype) = self.kind else {
+            return Err(Error::Operands { operation: "keep mask", needs: "a mask as the output" });
+        };
+        check("other input", &other, dtype.size())?;
+        if other.size != self.output.size {
+            return Err(Error::Length { input: other.size, output: self.output.size });
+        }
+        if other != self.output {
+            check_apart("other input", &other, &self.output)?;
+        }
+        Ok(Self { other: Some(other), ..self })
+    }
+
+    /// The same, with the ids of gathered rows: 4 bytes for each row of axis 0 of the mask's shape.
+    ///
+    /// # Errors
+    /// [`Error::Alignment`], [`Error::Size`], [`Error::Overlap`] where the ids share a word with the output.
+    pub fn with_row_ids(self, ids: Operand) -> Result<Self, Error> {
+        check("row ids", &ids, 4)?;
+        check_apart("row ids", &ids, &self.output)?;
+        Ok(Self { row_ids: Some(ids), ..self })
     }
 
     /// The same, with a packed mask of the caller: 4·⌈n/32⌉ bytes for n elements.
@@ -95,7 +138,7 @@ impl Operands {
         if output.size != format.size(length) {
             return Err(Error::Size { role: "mask", size: output.size, remedy: MaskFormat::REMEDY });
         }
-        Ok(Self { kind: Kind::Mask(format), input: None, packed_mask: None, output, length })
+        Ok(Self::output(Kind::Mask(format), output, length))
     }
 
     /// Elements.
@@ -109,8 +152,16 @@ impl Operands {
 
     /// How many ranges of the output's buffer one binding may have to hold.
     pub(crate) fn ranges_of_the_output(&self) -> u64 {
-        let beside = |operand: Option<Operand>| operand.is_some_and(|operand| operand.buffer == self.output.buffer);
-        1 + u64::from(beside(self.input) && !self.in_place()) + u64::from(beside(self.packed_mask))
+        let beside = |operand: Option<Operand>| {
+            operand.is_some_and(|operand| operand.buffer == self.output.buffer && operand != self.output)
+        };
+        let all = [self.input, self.other, self.packed_mask];
+        1 + all.into_iter().map(|operand| u64::from(beside(operand))).sum::<u64>()
+    }
+
+    /// How many row ids there are.
+    pub(crate) fn number_of_row_ids(&self) -> Option<u64> {
+        self.row_ids.map(|ids| ids.size / 4)
     }
 }
 
@@ -183,17 +234,21 @@ impl Binding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Input,
+    Other,
     PackedMask,
+    RowIds,
     Output,
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 3] = [Self::Input, Self::PackedMask, Self::Output];
+    pub(crate) const ALL: [Self; 5] = [Self::Input, Self::Other, Self::PackedMask, Self::RowIds, Self::Output];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Input => "input",
+            Self::Other => "other",
             Self::PackedMask => "packed_mask",
+            Self::RowIds => "row_ids",
             Self::Output => "output",
         }
     }
@@ -203,7 +258,7 @@ impl Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Layout {
     /// For each role the number of its binding.
-    bindings: [Option<u8>; 3],
+    bindings: [Option<u8>; Role::ALL.len()],
     /// A bit for each binding: whether it is declared `read_write`.
     written: u8,
     count: u8,
@@ -211,8 +266,8 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Of an output alone, and of an input and an output.
-    pub(crate) const OUTPUT: Self = Self { bindings: [None, None, Some(0)], written: 1, count: 1 };
-    pub(crate) const INPUT_OUTPUT: Self = Self { bindings: [Some(0), None, Some(1)], written: 2, count: 2 };
+    pub(crate) const OUTPUT: Self = Self { bindings: [None, None, None, None, Some(0)], written: 1, count: 1 };
+    pub(crate) const INPUT_OUTPUT: Self = Self { bindings: [Some(0), None, None, None, Some(1)], written: 2, count: 2 };
 
     /// The same with every binding declared `read_write`.
     pub(crate) const fn all_written(self) -> Self {
@@ -263,10 +318,7 @@ fn declare_access(text: &mut String, role: Role, binding: &str, quads: bool, wri
         }
     };
     let _ = writeln!(text, "fn {name}_word(i: u32) -> u32 {{ return {word}; }}");
-    if role == Role::PackedMask {
-        return;
-    }
-    if role == Role::Input {
+    if matches!(role, Role::Input | Role::Other) {
         let _ = writeln!(text, "fn {name}_quad(i: u32) -> vec4<u32> {{ return {quad}; }}");
     }
     if role == Role::Output && written {
@@ -281,20 +333,22 @@ fn declare_access(text: &mut String, role: Role, binding: &str, quads: bool, wri
 
 /// The bindings of some operands' parts, their layout, and for each role the bytes of its part before in the binding.
 pub(crate) struct Bindings {
-    pub(crate) list: SmallVec<[Binding; 3]>,
+    pub(crate) list: SmallVec<[Binding; 4]>,
     pub(crate) layout: Layout,
-    pub(crate) offsets: [u64; 3],
+    pub(crate) offsets: [u64; Role::ALL.len()],
 }
 
 /// Binds parts of operands: `parts` gives the bytes of each role's range.
 pub(crate) fn bindings(operands: &Operands, parts: impl Fn(Role) -> std::ops::Range<u64>, target: &Target) -> Bindings {
     let of_role = |role| match role {
         Role::Input => operands.input,
+        Role::Other => operands.other,
         Role::PackedMask => operands.packed_mask,
+        Role::RowIds => operands.row_ids,
         Role::Output => Some(operands.output),
     };
     let written = |operand: &Operand| operand.buffer == operands.output.buffer;
-    let mut list: SmallVec<[Binding; 3]> = SmallVec::new();
+    let mut list: SmallVec<[Binding; 4]> = SmallVec::new();
     for role in Role::ALL {
         let Some(operand) = of_role(role) else { continue };
         let mut binding = Binding::of(&operand, &parts(role), written(&operand), target);
@@ -304,8 +358,8 @@ pub(crate) fn bindings(operands: &Operands, parts: impl Fn(Role) -> std::ops::Ra
         }
         list.push(binding);
     }
-    let mut layout = Layout { bindings: [None; 3], written: 0, count: byte(list.len() as u64) };
-    let mut offsets = [0; 3];
+    let mut layout = Layout { bindings: [None; Role::ALL.len()], written: 0, count: byte(list.len() as u64) };
+    let mut offsets = [0; Role::ALL.len()];
     for role in Role::ALL {
         let Some(operand) = of_role(role) else { continue };
         let start = operand.offset + parts(role).start;

@@ -13,22 +13,28 @@ pub(crate) enum Block {
     Elements,
     Rule,
     Key,
-    Rows,
+    Strides,
+    RowIds,
     PackedMask,
     Scaling,
+    Alpha,
+    Gaussian,
     Advance,
     Blocks,
     Probe,
 }
 
 impl Block {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Elements,
         Self::Rule,
         Self::Key,
-        Self::Rows,
+        Self::Strides,
+        Self::RowIds,
         Self::PackedMask,
         Self::Scaling,
+        Self::Alpha,
+        Self::Gaussian,
         Self::Advance,
         Self::Blocks,
         Self::Probe,
@@ -40,9 +46,12 @@ impl Block {
             Self::Elements => "elements: Elements",
             Self::Rule => "rule: DropoutKeepRule",
             Self::Key => "key: KeyPosition",
-            Self::Rows => "rows: Rows",
+            Self::Strides => "strides: Strides",
+            Self::RowIds => "row_ids: RowIds",
             Self::PackedMask => "packed_mask: PackedMask",
             Self::Scaling => "scaling: Scaling",
+            Self::Alpha => "alpha: Alpha",
+            Self::Gaussian => "gaussian: Gaussian",
             Self::Advance => "advance: Advance",
             Self::Blocks => "blocks: Blocks",
             Self::Probe => "probe: Probe",
@@ -56,22 +65,34 @@ pub(crate) struct Elements {
     pub(crate) count: u32,
     pub(crate) input_offset: u32,
     pub(crate) output_offset: u32,
-    pub(crate) unused: u32,
+    pub(crate) other_offset: u32,
+}
+
+/// The head of the block of strides: what follows is an [`Axis`] for each of the kernel's outer axes.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Strides {
+    pub(crate) inner_stride: [u32; 2],
+    pub(crate) inner_extent: u32,
+    pub(crate) first: u32,
 }
 
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub(crate) struct Rows {
-    pub(crate) row_pitch: [u32; 2],
-    pub(crate) row_length: u32,
-    pub(crate) column: u32,
+pub(crate) struct Axis {
+    pub(crate) stride: [u32; 2],
+    pub(crate) elements: u32,
+    pub(crate) unused: u32,
 }
 
 /// The blocks that are a single number or two: where a key lies, the first bit of a packed mask, the scale, …
 pub(crate) type Numbers = [u32; 4];
 
-/// Bytes that a launch's parameters can have: what immediates have room for wherever there are some.
-pub(crate) const MAX_BYTES: usize = 128;
+/// Bytes of immediates, wherever there are some. Parameters that need more go into a uniform buffer.
+pub(crate) const MAX_IMMEDIATES: usize = 128;
+
+/// Bytes that a launch's parameters can have.
+pub(crate) const MAX_BYTES: usize = 256;
 
 /// The parameters of a launch as the kernel reads them.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +113,7 @@ impl Parameters {
         self.length += bytes.len();
     }
 
-    /// The bytes: little-endian 32-bit words, a multiple of 16 bytes and at most 128.
+    /// The bytes: little-endian 32-bit words, a multiple of 16 bytes and at most 256.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
@@ -116,7 +137,7 @@ pub(crate) const fn words(x: u64) -> [u32; 2] {
 }
 
 const _: () = {
-    assert!(size_of::<Elements>() == 16 && size_of::<Rows>() == 16 && size_of::<KeepRule>() == 32);
-    // The most that a kernel has: elements, rule, key, rows, scaling.
-    assert!(16 + 32 + 16 + 16 + 16 <= MAX_BYTES);
+    assert!(size_of::<Elements>() == 16 && size_of::<Strides>() == 16 && size_of::<KeepRule>() == 32);
+    // The most that a kernel has: elements, rule, key, strides of 8 axes, row ids, alpha.
+    assert!(16 + 32 + 16 + (16 + 7 * 16) + 16 + 16 <= MAX_BYTES);
 };

@@ -5,13 +5,13 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::{
-    kernel::{Elementwise, Kernel, Program},
+    kernel::{Kernel, Program},
     operand::{Binding, Bindings, Kind, Layout, Operands, Role, bindings},
     parameters::{Numbers, Parameters},
     select::{Part, Source, Task},
     target::{RUN, Target},
 };
-use crate::{Error, Generator, MaskFormat, Operation};
+use crate::{Dropout, Dtype, Error, Generator, Key, MaskFormat, Operation};
 
 /// Operands made ready for launches: split into chunks that the target can bind.
 ///
@@ -26,7 +26,7 @@ pub struct Plan {
 /// A part of the elements that fits the target's bindings.
 #[derive(Clone, Debug)]
 pub(super) struct Chunk {
-    pub(super) bindings: SmallVec<[Binding; 3]>,
+    pub(super) bindings: SmallVec<[Binding; 4]>,
     pub(super) layout: Layout,
     /// Elements of the operands before the chunk.
     pub(super) first: u64,
@@ -34,8 +34,12 @@ pub(super) struct Chunk {
     /// Elements before the chunk in the binding of its input and its output. Of a packed output: words.
     pub(super) input_offset: u64,
     pub(super) output_offset: u64,
+    /// And in that of another input.
+    pub(super) other_offset: u64,
     /// Bits before the chunk in the binding of a packed mask of the caller.
     pub(super) packed_offset: u64,
+    /// Words before the first id in the binding of row ids.
+    pub(super) ids_offset: u64,
 }
 
 /// One dispatch: its kernel, its parameters, and its grid. Its bindings are those of its chunk.
@@ -92,6 +96,9 @@ impl Plan {
     /// [`Error::Unsupported`] for a target whose limits leave no room for the kernels.
     pub fn new(target: &Target, operands: &Operands) -> Result<Self, Error> {
         target.check()?;
+        if let Some(bytes) = operands.row_ids.map(|ids| ids.size).filter(|&bytes| bytes > target.binding_limit() / 2) {
+            return Err(Error::TooLarge { bytes, limit: target.binding_limit() / 2, what: "row ids of one call" });
+        }
         let mut plan = Self { target: *target, operands: *operands, chunks: SmallVec::new() };
         let length = operands.length;
         let step = plan.chunk_length();
@@ -130,37 +137,58 @@ impl Plan {
     /// place.
     ///
     /// # Errors
-    /// [`Error::IndexRange`] when the mask reaches past the generator's range, [`Error::View`], [`Error::Operands`] where
-    /// the operation needs other operands.
+    /// [`Error::IndexRange`] when the mask reaches past the generator's range, [`Error::Shape`] and [`Error::View`],
+    /// [`Error::RowIds`], [`Error::Operands`] where the operation needs other operands, [`Error::Unsupported`] where the target
+    /// binds fewer storage buffers than these are.
     pub fn launches(&self, operation: &Operation, key: KeyPlace) -> Result<Launches, Error> {
-        let needs = |operands| Err(Error::Operands { operation: operation.name(), needs: operands });
-        let (task, source) = match (operation, self.operands.kind, self.operands.packed_mask) {
-            (Operation::Forward(mask) | Operation::Backward(mask), Kind::Values(dtype), None) => {
-                (Task::elementwise(mask, dtype), Source::of(mask, key))
-            }
-            (Operation::KeepMask(mask), Kind::Mask(format), _) => (Task::KeepMask(format), Source::of(mask, key)),
-            (&Operation::ApplyMask { scale }, Kind::Values(dtype), Some(_)) => {
-                (Task::Elementwise { operation: Elementwise::Inverted, dtype, scale }, Source::PackedMask)
-            }
-            (Operation::Forward(_) | Operation::Backward(_), ..) => {
-                return needs("an input and an output, and no packed mask");
-            }
-            (Operation::KeepMask(_), ..) => return needs("a mask as the output"),
-            (Operation::ApplyMask { .. }, ..) => return needs("an input, an output and a packed mask"),
+        let Operands { kind, input, other, packed_mask, .. } = self.operands;
+        let fits = match operation {
+            Operation::Forward(_) | Operation::Backward(_) => (true, false, false),
+            Operation::KeepMask(_) => (false, false, false),
+            Operation::ApplyMask { .. } => (true, false, true),
+            Operation::Select(_) => (true, true, false),
+        } == (input.is_some(), other.is_some(), packed_mask.is_some());
+        let task = match (kind, operation.effect()) {
+            (Kind::Values(dtype), Some(effect)) if fits => Task::Elementwise { effect, dtype },
+            (Kind::Mask(format), None) if fits => Task::KeepMask(format),
+            _ => return Err(Error::Operands { operation: operation.name(), needs: operation.needs() }),
         };
-        if let Some(mask) = operation.mask() {
-            mask.check_length(self.operands.length)?;
-        }
-        let mut launches = Launches::new();
+        operation.check(self.operands.length, self.operands.number_of_row_ids())?;
         if task.copies() && self.operands.in_place() {
-            return Ok(launches);
+            return Ok(Launches::new());
         }
+        let source = match operation.mask() {
+            None => Source::PackedMask,
+            Some(mask) if task.is_random(mask) => Source::Key { mask: *mask, key },
+            Some(_) => Source::All,
+        };
+        self.launch_all(task, source)
+    }
+
+    /// The launches that write normals, one for each element of the output, from index `start` on.
+    ///
+    /// # Errors
+    /// [`Error::IndexRange`], [`Error::Operands`] for other operands than [`Operands::normals`].
+    pub fn normals(&self, generator: Generator, key: Key, start: u64) -> Result<Launches, Error> {
+        let Operands { kind, input, length, .. } = self.operands;
+        if kind != Kind::Values(Dtype::F32) || input.is_some() {
+            return Err(Error::Operands { operation: "normals", needs: "an output of f32 alone" });
+        }
+        generator.check_normals(start, length)?;
+        // Any p in between: only what names the noise is looked at.
+        let mask = Dropout::gaussian(0.5)?.with_generator(generator).mask(key).at(start);
+        self.launch_all(Task::Normals, Source::Key { mask, key: KeyPlace::Parameters })
+    }
+
+    fn launch_all(&self, task: Task, source: Source) -> Result<Launches, Error> {
+        let mut launches = Launches::new();
         for (number, chunk) in (0..).zip(&self.chunks) {
             let mut done = 0;
             while done < chunk.length {
                 let part = Part { target: &self.target, task, source, chunk, done };
                 let (launch, count) = part.next(number);
                 debug_assert!(count > 0 && done + count <= chunk.length);
+                self.target.check_buffers(launch.kernel())?;
                 launches.push(launch);
                 done += count;
             }
@@ -178,7 +206,12 @@ impl Plan {
         };
         // A binding may start up to an alignment early, and end in a started word.
         let around = u64::from(self.target.binding_alignment) + 4;
-        let room = self.target.binding_limit() / self.operands.ranges_of_the_output();
+        let mut room = self.target.binding_limit();
+        // Ids in the output's buffer may have to lie in its binding, all of them.
+        if let Some(ids) = self.operands.row_ids.filter(|ids| ids.buffer == self.operands.output.buffer) {
+            room -= ids.size + around;
+        }
+        let room = room / self.operands.ranges_of_the_output();
         // Room for the lead before the first position.
         let most = (room.saturating_sub(around) / bytes_each).min((1 << 31) - RUN);
         (most - most % RUN).max(RUN)
@@ -187,6 +220,10 @@ impl Plan {
     fn chunk(&self, elements: Range<u64>) -> Chunk {
         let operands = &self.operands;
         let bytes = |role| {
+            if role == Role::RowIds {
+                // Every chunk sees all of them.
+                return 0..operands.row_ids.map_or(0, |ids| ids.size);
+            }
             let size = |elements: u64| match (role, operands.kind) {
                 (Role::PackedMask, _) => MaskFormat::Bits.size(elements),
                 (_, Kind::Values(dtype)) => elements * dtype.size(),
@@ -207,7 +244,9 @@ impl Plan {
             length: elements.end - elements.start,
             input_offset: offsets[Role::Input as usize] / unit,
             output_offset: offsets[Role::Output as usize] / unit,
+            other_offset: offsets[Role::Other as usize] / unit,
             packed_offset: offsets[Role::PackedMask as usize] * 8,
+            ids_offset: offsets[Role::RowIds as usize] / 4,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every kernel that can be chosen, from the function that chooses.
+//! The kernels that can be chosen, from the function that chooses.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +8,22 @@ use super::{
     plan::{self, KeyPlace, Plan},
     target::Target,
 };
-use crate::{Dropout, Dtype, Error, Generator, Key, Mask, MaskFormat, Operation, View};
+use crate::{Dropout, Dtype, Error, Generator, Key, Kind, Mask, MaskFormat, Operation, View};
 
-/// The kernels that a target's launches can have, in order: what [`Plan`] chooses for every operation, type, generator,
-/// source of the key, view, start, and place of the operands.
+/// Kernels that a target's launches can have, in order: what [`Plan`] chooses for every type, generator, source of the key,
+/// start, and place of the operands of inverted dropout; and for every kind, stride, gathered rows and another input, with
+/// some of these each. Two kernels that differ in where the operands lie alone have the same fragments.
 pub fn reachable(target: &Target) -> Vec<Kernel> {
     let mut kernels = BTreeSet::new();
     for scenario in scenarios() {
         let plan = scenario.operands().and_then(|operands| Plan::new(target, &operands));
         let launches = plan.and_then(|plan| plan.launches(&scenario.operation, scenario.key));
+        kernels.extend(launches.into_iter().flatten().map(|launch| *launch.kernel()));
+    }
+    for (&generator, start) in Generator::ALL.iter().flat_map(|generator| [(generator, 0), (generator, 1)]) {
+        // At a multiple of 16 bytes, and some more.
+        let plan = Operands::normals(Operand::new(0, 4, 4 * LENGTH)).and_then(|operands| Plan::new(target, &operands));
+        let launches = plan.and_then(|plan| plan.normals(generator, Key::new(0), start));
         kernels.extend(launches.into_iter().flatten().map(|launch| *launch.kernel()));
     }
     kernels.insert(*plan::advance_key(target, 0, 1).kernel());
@@ -36,8 +43,12 @@ pub struct Scenario {
     pub dtype: Dtype,
     /// Elements in.
     pub input: Option<Operand>,
+    /// What takes the place of dropped elements.
+    pub other: Option<Operand>,
     /// A packed mask of the caller.
     pub packed_mask: Option<Operand>,
+    /// The ids of gathered rows.
+    pub row_ids: Option<Operand>,
     /// Elements or a mask out.
     pub output: Operand,
     /// Of an output that is a mask.
@@ -45,86 +56,177 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    fn new(operation: Operation, key: KeyPlace, dtype: Dtype, (input, output): (Operand, Operand)) -> Self {
+        let row_ids = operation.mask().filter(|mask| mask.view().is_gathered());
+        let row_ids = row_ids.map(|mask| Operand::new(3, 8, 4 * mask.view().row_ids()));
+        Self { operation, key, dtype, input: Some(input), other: None, packed_mask: None, row_ids, output, mask: None }
+    }
+
+    fn keep_mask(mask: Mask, key: KeyPlace, format: MaskFormat, offset: u64) -> Self {
+        let output = Operand::new(0, offset, format.size(LENGTH));
+        let scenario = Self::new(Operation::KeepMask(mask), key, Dtype::F32, (output, output));
+        Self { input: None, mask: Some((format, LENGTH)), ..scenario }
+    }
+
     /// What the call works on.
     ///
     /// # Errors
     /// None: every scenario is a right one.
     pub fn operands(&self) -> Result<Operands, Error> {
-        let operands = match (self.input, self.mask) {
+        let mut operands = match (self.input, self.mask) {
             (_, Some((format, length))) => Operands::mask(format, length, self.output)?,
             (input, None) => Operands::values(self.dtype, input.unwrap_or(self.output), self.output)?,
         };
+        if let Some(other) = self.other {
+            operands = operands.with_other(other)?;
+        }
+        if let Some(ids) = self.row_ids {
+            operands = operands.with_row_ids(ids)?;
+        }
         self.packed_mask.map_or(Ok(operands), |mask| operands.with_packed_mask(mask))
     }
 }
 
 /// Calls of every kind.
 pub fn scenarios() -> Vec<Scenario> {
+    let mut scenarios = inverted();
+    scenarios.extend(apply_mask());
+    scenarios.extend(strided());
+    scenarios.extend(kinds());
+    scenarios
+}
+
+const KEYS: [KeyPlace; 2] = [KeyPlace::Parameters, KeyPlace::Buffer { word: 0 }];
+
+/// Inverted dropout of contiguous elements.
+fn inverted() -> Vec<Scenario> {
     let mut scenarios = vec![];
-    for mask in masks() {
-        for key in [KeyPlace::Parameters, KeyPlace::Buffer { word: 0 }] {
-            for (format, offset) in [(MaskFormat::Bits, 0), (MaskFormat::Bytes, 0), (MaskFormat::Bytes, 1)] {
-                scenarios.push(Scenario {
-                    operation: Operation::KeepMask(mask),
-                    key,
-                    dtype: Dtype::F32,
-                    input: None,
-                    packed_mask: None,
-                    output: Operand::new(0, offset, format.size(LENGTH)),
-                    mask: Some((format, LENGTH)),
-                });
-            }
+    for mask in contiguous_masks() {
+        for key in KEYS {
+            scenarios.push(Scenario::keep_mask(mask, key, MaskFormat::Bits, 0));
+            scenarios.push(Scenario::keep_mask(mask, key, MaskFormat::Bytes, 0));
+            scenarios.push(Scenario::keep_mask(mask, key, MaskFormat::Bytes, 1));
             for &dtype in Dtype::ALL {
-                scenarios.extend(places(dtype).into_iter().map(|(input, output)| Scenario {
-                    operation: Operation::Forward(mask),
-                    key,
-                    dtype,
-                    input: Some(input),
-                    packed_mask: None,
-                    output,
-                    mask: None,
-                }));
+                let calls = places(dtype).into_iter();
+                scenarios.extend(calls.map(|place| Scenario::new(Operation::Forward(mask), key, dtype, place)));
             }
         }
     }
+    scenarios
+}
+
+/// Packed masks: in a buffer of their own, far away in the output's, and near to it.
+fn apply_mask() -> Vec<Scenario> {
+    let mut scenarios = vec![];
     for &dtype in Dtype::ALL {
         for (input, output) in places(dtype) {
-            // In a buffer of its own, far away in the output's, and near to it.
             let after = input.offset.max(output.offset) + input.size;
             for (buffer, offset) in [
                 (2, 0),
                 (output.buffer, after.next_multiple_of(256) + 4096),
                 (output.buffer, after.next_multiple_of(4)),
             ] {
-                scenarios.push(Scenario {
-                    operation: Operation::ApplyMask { scale: 1.0 },
-                    key: KeyPlace::Parameters,
-                    dtype,
-                    input: Some(input),
-                    packed_mask: Some(Operand::new(buffer, offset, MaskFormat::Bits.size(LENGTH))),
-                    output,
-                    mask: None,
-                });
+                let operation = Operation::ApplyMask { scale: 1.0 };
+                let packed_mask = Some(Operand::new(buffer, offset, MaskFormat::Bits.size(LENGTH)));
+                let call = Scenario::new(operation, KeyPlace::Parameters, dtype, (input, output));
+                scenarios.push(Scenario { packed_mask, ..call });
             }
         }
     }
     scenarios
 }
+
+/// Every stride, with everything else in turn.
+fn strided() -> Vec<Scenario> {
+    let mut scenarios = vec![];
+    for view in views() {
+        for &dtype in Dtype::ALL {
+            let places = places(dtype);
+            for kind in [Kind::Inverted, Kind::Gaussian] {
+                let turn = scenarios.len();
+                let Some((mask, key)) = in_turn(kind, turn) else { continue };
+                scenarios.push(Scenario::new(
+                    Operation::Forward(mask.at(view)),
+                    key,
+                    dtype,
+                    places[turn % places.len()],
+                ));
+            }
+            let Some((mask, key)) = in_turn(Kind::Inverted, scenarios.len()) else { continue };
+            let (format, offset) = if dtype == Dtype::F32 { (MaskFormat::Bits, 0) } else { (MaskFormat::Bytes, 1) };
+            scenarios.push(Scenario::keep_mask(mask.at(view), key, format, offset));
+        }
+    }
+    scenarios
+}
+
+/// Every kind and another input, at some of the places, with everything else in turn.
+fn kinds() -> Vec<Scenario> {
+    let mut scenarios = vec![];
+    let starts = [0, 1, 5].map(View::contiguous);
+    let views: Vec<_> =
+        starts.into_iter().cycle().zip(views()).flat_map(|(start, view)| [start, start, view]).collect();
+    for &dtype in Dtype::ALL {
+        for place @ (input, output) in places(dtype).into_iter().step_by(3) {
+            for kind in [Kind::Standard, Kind::Alpha, Kind::Gaussian] {
+                let turn = scenarios.len();
+                let Some((mask, key)) = in_turn(kind, turn) else { continue };
+                let operation = Operation::Forward(mask.at(views[turn % views.len()]));
+                scenarios.push(Scenario::new(operation, key, dtype, place));
+            }
+            // In a buffer of its own, where the output is, and inside of a word when the input is not.
+            for other in [Operand::new(2, 0, input.size), output, Operand::new(2, dtype.size(), input.size)] {
+                let turn = scenarios.len();
+                let Some((mask, key)) = in_turn(Kind::Inverted, turn) else { continue };
+                let operation = Operation::Select(mask.at(views[turn % views.len()]));
+                let call = Scenario::new(operation, key, dtype, place);
+                scenarios.push(Scenario { other: Some(other), ..call });
+            }
+        }
+    }
+    scenarios
+}
+
+/// Generators, and places of the key, by turns.
+fn in_turn(kind: Kind, turn: usize) -> Option<(Mask, KeyPlace)> {
+    let generator = Generator::ALL[turn % Generator::ALL.len()];
+    Some((mask(kind, generator)?, KEYS[turn / 2 % KEYS.len()]))
+}
+
 /// Several tiles of every kernel, and something left over.
 const LENGTH: u64 = 3 * 8192 + 77;
 
-fn masks() -> Vec<Mask> {
+fn mask(kind: Kind, generator: Generator) -> Option<Mask> {
+    Some(Dropout::of_kind(kind, 0.5).ok()?.with_generator(generator).mask(Key::new(0)))
+}
+
+fn contiguous_masks() -> Vec<Mask> {
     let mut masks = vec![];
-    for &generator in Generator::ALL {
-        let mask = Dropout::new(0.5).map(|dropout| dropout.with_generator(generator).mask(Key::new(0)));
-        let Ok(mask) = mask else { continue };
+    for mask in Generator::ALL.iter().filter_map(|&generator| mask(Kind::Inverted, generator)) {
         masks.extend((0..8).map(|start| mask.at(start)));
         // The carry of a group's number within the elements.
         masks.extend([(1 << 35) - 8192, (1 << 35) - 8191].map(|start| mask.at(start)));
-        masks.push(mask.at(View::rows(0, 5, 7)));
     }
     masks.extend(Dropout::new(0.0).map(|dropout| dropout.mask(Key::new(0))));
     masks
+}
+
+/// One, two and more axes around each kind of innermost one, with and without gathered rows.
+fn views() -> Vec<View> {
+    let mut views = vec![View::rows(0, 5, 7)];
+    for inner in [1, 0, 3] {
+        for (shape, strides) in [
+            (&[1000, 40][..], &[500, inner][..]),
+            (&[20, 50, 40], &[9000, 170, inner]),
+            (&[10, 2, 50, 1, 40], &[9000, 0, 170, 0, inner]),
+        ] {
+            let Ok(view) = View::strided(3, shape, strides) else { continue };
+            // The elements are fewer than the shape has.
+            views.push(view.skip(7));
+            views.extend(view.gathered().map(|view| view.skip(7)));
+        }
+    }
+    views
 }
 
 /// Where input and output can lie: two buffers, in place, two ranges of one buffer far from each other and near, at a

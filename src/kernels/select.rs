@@ -1,29 +1,68 @@
 //! Which kernel handles the next elements of a call, and with which parameters: the one place that chooses.
 
+use smallvec::SmallVec;
+
 use super::{
-    kernel::{Decision, Elementwise, Input, Kernel, KeySource, Program, Skeleton, Storage, Unit},
+    kernel::{Decision, Elementwise, Inner, Input, Kernel, KeySource, Program, Skeleton, Storage, Strides, Unit},
     parameters::{self, Block, Numbers, Parameters, byte, small, words},
     plan::{Chunk, KeyPlace, Launch},
     target::{RUN, Schedule, Target},
 };
-use crate::{Dtype, Generator, Mask, MaskFormat, View, wgsl::KeepRule};
+use crate::{
+    Dtype, Generator, Mask, MaskFormat, View,
+    effect::Effect,
+    view::{Axis, MAX_AXES},
+    wgsl::KeepRule,
+};
 
 /// What is done with the decisions.
 #[derive(Clone, Copy)]
 pub(super) enum Task {
-    Elementwise { operation: Elementwise, dtype: Dtype, scale: f32 },
+    Elementwise {
+        effect: Effect,
+        dtype: Dtype,
+    },
     KeepMask(MaskFormat),
+    /// Normals as f32 elements.
+    Normals,
 }
 
 impl Task {
-    pub(super) fn elementwise(mask: &Mask, dtype: Dtype) -> Self {
-        // A multiplication by 1 would flush subnormals on some devices.
-        let operation = if mask.keeps_all() { Elementwise::Identity } else { Elementwise::Inverted };
-        Self::Elementwise { operation, dtype, scale: mask.scale() }
+    pub(super) fn copies(self) -> bool {
+        matches!(self, Self::Elementwise { effect: Effect::Copy, .. })
     }
 
-    pub(super) fn copies(self) -> bool {
-        matches!(self, Self::Elementwise { operation: Elementwise::Identity, .. })
+    /// Whether it depends on which elements a mask keeps, or on noise.
+    pub(super) fn is_random(self, mask: &Mask) -> bool {
+        match self {
+            Self::Elementwise { effect, .. } => effect.is_random(),
+            Self::KeepMask(_) => !mask.keeps_all(),
+            Self::Normals => true,
+        }
+    }
+
+    const fn dtype(self) -> Option<Dtype> {
+        match self {
+            Self::Elementwise { dtype, .. } => Some(dtype),
+            Self::Normals => Some(Dtype::F32),
+            Self::KeepMask(_) => None,
+        }
+    }
+
+    const fn is_noise(self) -> bool {
+        matches!(self, Self::Elementwise { effect: Effect::Gaussian { .. }, .. } | Self::Normals)
+    }
+}
+
+const fn operation(effect: Effect) -> Elementwise {
+    match effect {
+        // A multiplication by 1 would flush subnormals on some devices.
+        Effect::Copy => Elementwise::Identity,
+        Effect::Multiply { .. } | Effect::Scale { .. } => Elementwise::Inverted,
+        Effect::Select => Elementwise::Standard,
+        Effect::Other => Elementwise::Other,
+        Effect::Alpha { .. } => Elementwise::Alpha,
+        Effect::Gaussian { .. } => Elementwise::Gaussian,
     }
 }
 
@@ -33,12 +72,6 @@ pub(super) enum Source {
     All,
     Key { mask: Mask, key: KeyPlace },
     PackedMask,
-}
-
-impl Source {
-    pub(super) fn of(mask: &Mask, key: KeyPlace) -> Self {
-        if mask.keeps_all() { Self::All } else { Self::Key { mask: *mask, key } }
-    }
 }
 
 /// What is left of a chunk.
@@ -69,9 +102,10 @@ enum Decisions {
         key: KeySource,
         index: u64,
     },
-    Rows {
+    Strided {
         generator: Generator,
         key: KeySource,
+        strides: Strides,
     },
 }
 
@@ -80,8 +114,10 @@ impl Part<'_> {
     pub(super) fn next(&self, chunk: u32) -> (Launch, u64) {
         let (decisions, count) = self.decisions(self.chunk.length - self.done);
         let choice = match self.task {
-            Task::Elementwise { operation, dtype, .. } => self.choose_elementwise(decisions, operation, dtype, count),
+            task if task.is_noise() => self.choose_noise(decisions, count),
+            Task::Elementwise { effect, dtype } => self.choose_elementwise(decisions, operation(effect), dtype, count),
             Task::KeepMask(format) => self.choose_mask(decisions, format, count),
+            Task::Normals => unreachable!("it is noise"),
         };
         let kernel = Kernel::new(self.target, choice.program, self.chunk.layout);
         // Positions begin before the elements.
@@ -100,6 +136,10 @@ impl Part<'_> {
         self.chunk.input_offset + self.done
     }
 
+    fn other_offset(&self) -> u64 {
+        self.chunk.other_offset + self.done
+    }
+
     /// Elements before the next one in the output's binding; of a mask of bits, words.
     fn output_offset(&self) -> u64 {
         match self.task {
@@ -109,10 +149,10 @@ impl Part<'_> {
     }
 
     fn elements_per_word(&self) -> u64 {
-        match self.task {
-            Task::Elementwise { dtype, .. } => 4 / dtype.size(),
-            Task::KeepMask(MaskFormat::Bits) => 1,
-            Task::KeepMask(MaskFormat::Bytes) => 4,
+        match (self.task, self.task.dtype()) {
+            (_, Some(dtype)) => 4 / dtype.size(),
+            (Task::KeepMask(MaskFormat::Bytes), _) => 4,
+            _ => 1,
         }
     }
 
@@ -131,26 +171,61 @@ impl Part<'_> {
         let generator = mask.generator();
         let key = if key == KeyPlace::Parameters { KeySource::Parameter } else { KeySource::Buffer };
         let view = mask.view();
-        let contiguous = |count| (Decisions::Contiguous { generator, key, index: view.index(0) }, count);
         if view.is_contiguous() {
-            return contiguous(left);
+            return (Decisions::Contiguous { generator, key, index: view.index(0) }, left);
         }
-        let of_this_row = view.row_length() - view.column();
-        if of_this_row >= left {
-            return contiguous(left);
+        let merged = view.merged();
+        if let (Some(&Axis { extent, stride: 1 }), false) = (merged.last(), view.is_gathered()) {
+            let of_this_row = extent - view.skipped() % extent;
+            // Long rows are worth a launch each. Masks have no place for a row that begins inside of a word.
+            let is_mask = matches!(self.task, Task::KeepMask(_));
+            if of_this_row >= left || !is_mask && of_this_row >= LONG_ROW.max(left / 32) {
+                return (Decisions::Contiguous { generator, key, index: view.index(0) }, of_this_row.min(left));
+            }
         }
-        // Long rows are worth a launch each. Masks have no place for a row that begins inside of a word.
-        let is_mask = matches!(self.task, Task::KeepMask(_));
-        if !is_mask && of_this_row >= LONG_ROW.max(left / 32) {
-            return contiguous(of_this_row);
-        }
-        (Decisions::Rows { generator, key }, left)
+        let local = in_32_bits(&view);
+        let strides = local.kind(view.is_gathered());
+        let count = match self.task {
+            Task::KeepMask(_) if local.reach < left => (local.reach - local.reach % RUN).max(RUN),
+            _ => local.reach,
+        };
+        (Decisions::Strided { generator, key, strides }, count.min(left))
+    }
+
+    /// Noise: runs of elements at multiples of 16 bytes, and by another kernel whatever else there is.
+    fn choose_noise(&self, decisions: Decisions, left: u64) -> Choice {
+        let (operation, dtype) = match self.task {
+            Task::Elementwise { dtype, .. } => (Elementwise::Gaussian, dtype),
+            _ => (Elementwise::Normal, Dtype::F32),
+        };
+        let per_quad = 16 / dtype.size();
+        let to = self.output_offset();
+        let from = if operation == Elementwise::Normal { to } else { self.input_offset() };
+        let to_quad = to.next_multiple_of(per_quad) - to;
+        let (skeleton, count) = match (from + to_quad).is_multiple_of(per_quad) {
+            true if to_quad > 0 && left > to_quad => (Skeleton::NoiseEdge, to_quad),
+            true if to_quad == 0 && left >= per_quad => {
+                let run = if self.target.schedule == Schedule::Blocked { RUN } else { per_quad };
+                (Skeleton::NoiseQuads { run: byte(run) }, left - left % per_quad)
+            }
+            _ => (Skeleton::NoiseEdge, left),
+        };
+        let decision = match decisions {
+            Decisions::Contiguous { generator, key, index } => {
+                let lead = to % (4 / dtype.size());
+                Decision::Normals { generator, key, inside: !index.wrapping_sub(lead).is_multiple_of(4) }
+            }
+            Decisions::Strided { generator, key, strides } => Decision::StridedNormals { generator, key, strides },
+            Decisions::Any(_) => unreachable!("noise has a key"),
+        };
+        let storage = Storage::new(dtype, self.target.f16);
+        Choice { program: Program::Elementwise { skeleton, decision, operation, storage }, count }
     }
 
     fn choose_mask(&self, decisions: Decisions, format: MaskFormat, left: u64) -> Choice {
         let (decision, count) = match decisions {
             Decisions::Any(decision) => (decision, left),
-            Decisions::Rows { generator, key } => (Decision::Rows { generator, key }, left),
+            Decisions::Strided { generator, key, strides } => (Decision::Strided { generator, key, strides }, left),
             Decisions::Contiguous { generator, key, index } => {
                 let lead = self.output_offset() % self.elements_per_word();
                 let index = index.wrapping_sub(lead);
@@ -175,10 +250,12 @@ impl Part<'_> {
         let storage = Storage::new(dtype, self.target.f16);
         let per_word = 4 / dtype.size();
         let per_quad = 4 * per_word;
+        let takes_other = operation == Elementwise::Other;
         let (from, to) = (self.input_offset(), self.output_offset());
-        let input_after = |elements: u64| match from + elements {
-            at if at.is_multiple_of(per_quad) => Input::Quads,
-            at if at.is_multiple_of(per_word) => Input::Words,
+        let other = if takes_other { self.other_offset() } else { from };
+        let input_after = |elements: u64| match [from + elements, other + elements] {
+            both if both.iter().all(|at| at.is_multiple_of(per_quad)) => Input::Quads,
+            both if both.iter().all(|at| at.is_multiple_of(per_word)) => Input::Words,
             _ => Input::Halves,
         };
         let choose = |skeleton, decision, count| Choice {
@@ -189,7 +266,7 @@ impl Part<'_> {
         let edge = |count: u64| {
             let decision = match decisions {
                 Decisions::Any(decision) => decision,
-                Decisions::Rows { generator, key } => Decision::Rows { generator, key },
+                Decisions::Strided { generator, key, strides } => Decision::Strided { generator, key, strides },
                 Decisions::Contiguous { generator, key, index } => {
                     let start = index.wrapping_sub(to % per_word);
                     Decision::Blocked { generator, key, aligned: start.is_multiple_of(RUN) }
@@ -199,7 +276,11 @@ impl Part<'_> {
         };
         // Elements until the output is at a multiple of 16 bytes.
         let to_quad = to.next_multiple_of(per_quad) - to;
-        let both_at_quads = (from + to_quad).is_multiple_of(per_quad);
+        let both_at_quads = (from + to_quad).is_multiple_of(per_quad) && (other + to_quad).is_multiple_of(per_quad);
+        // One of two inputs begins inside of a word, and the other does not.
+        if from % per_word != other % per_word {
+            return edge(left);
+        }
 
         match (self.target.schedule, decisions) {
             (Schedule::Blocked, _) => {
@@ -212,7 +293,7 @@ impl Part<'_> {
                 }
                 let decision = match decisions {
                     Decisions::Any(decision) => decision,
-                    Decisions::Rows { generator, key } => Decision::Rows { generator, key },
+                    Decisions::Strided { generator, key, strides } => Decision::Strided { generator, key, strides },
                     Decisions::Contiguous { generator, key, index } => {
                         Decision::Blocked { generator, key, aligned: index.is_multiple_of(RUN) }
                     }
@@ -220,7 +301,7 @@ impl Part<'_> {
                 choose(Skeleton::Blocked { input: input_after(0) }, decision, left - left % tile)
             }
             (Schedule::Groups, Decisions::Any(_) | Decisions::Contiguous { .. })
-                if both_at_quads && self.target.workgroup_size > 1 =>
+                if both_at_quads && !takes_other && self.target.workgroup_size > 1 =>
             {
                 let (decision, head, most) = match decisions {
                     Decisions::Contiguous { generator, key, index } => {
@@ -232,7 +313,7 @@ impl Part<'_> {
                         (Decision::Grouped { generator, key, shift: byte(shift) }, head, most)
                     }
                     Decisions::Any(decision) => (decision, to_quad, u64::MAX),
-                    Decisions::Rows { .. } => unreachable!("not matched here"),
+                    Decisions::Strided { .. } => unreachable!("not matched here"),
                 };
                 if left < head + 8 {
                     return edge(left);
@@ -251,7 +332,9 @@ impl Part<'_> {
                 let to_unit = if both_at_quads { to_quad } else { to.next_multiple_of(per_word) - to };
                 let (decision, head, run, most) = match decisions {
                     Decisions::Any(decision) => (decision, to_unit, RUN, u64::MAX),
-                    Decisions::Rows { generator, key } => (Decision::Rows { generator, key }, to_unit, RUN, u64::MAX),
+                    Decisions::Strided { generator, key, strides } => {
+                        (Decision::Strided { generator, key, strides }, to_unit, RUN, u64::MAX)
+                    }
                     Decisions::Contiguous { generator, key, index } => {
                         // From the start of a group on, where the output can begin with it: then 8 elements at a time.
                         let to_group = (8 - index % 8) % 8;
@@ -289,21 +372,42 @@ impl Part<'_> {
                     count: small(count),
                     input_offset: small(self.input_offset()),
                     output_offset: small(self.output_offset()),
-                    unused: 0,
+                    other_offset: small(self.other_offset()),
                 }),
-                Block::Rule => parameters.push(&self.rule(kernel, lead, count)),
+                Block::Rule => parameters.push(&self.rule(kernel, lead)),
                 Block::Key => {
                     let Source::Key { key: KeyPlace::Buffer { word }, .. } = self.source else { unreachable!() };
                     parameters.push::<Numbers>(&[word, 0, 0, 0]);
                 }
-                Block::Rows => parameters.push(&self.rows(count).1),
+                Block::Strides => self.push_strides(&mut parameters, kernel),
+                Block::RowIds => {
+                    let view = self.view();
+                    let row = view.skipped() / view.shape()[1..].iter().product::<u64>().max(1);
+                    parameters.push::<Numbers>(&[small(self.chunk.ids_offset + row), 0, 0, 0]);
+                }
                 Block::PackedMask => {
                     let first_bit = self.chunk.packed_offset + self.done;
                     parameters.push::<Numbers>(&[small(first_bit), 0, 0, 0]);
                 }
                 Block::Scaling => {
-                    let Task::Elementwise { scale, .. } = self.task else { unreachable!() };
+                    let Task::Elementwise { effect: Effect::Scale { scale } | Effect::Multiply { scale }, .. } =
+                        self.task
+                    else {
+                        unreachable!("only these scale")
+                    };
                     parameters.push::<Numbers>(&[scale.to_bits(), 0, 0, 0]);
+                }
+                Block::Alpha => {
+                    let Task::Elementwise { effect: Effect::Alpha { scale, shift, dropped }, .. } = self.task else {
+                        unreachable!("only this is alpha")
+                    };
+                    parameters.push::<Numbers>(&[scale.to_bits(), shift.to_bits(), dropped.to_bits(), 0]);
+                }
+                Block::Gaussian => {
+                    let Task::Elementwise { effect: Effect::Gaussian { sigma }, .. } = self.task else {
+                        unreachable!("only this is Gaussian")
+                    };
+                    parameters.push::<Numbers>(&[sigma.to_bits(), 0, 0, 0]);
                 }
                 Block::Advance | Block::Blocks | Block::Probe => unreachable!("not of an operation's kernels"),
             }
@@ -311,22 +415,42 @@ impl Part<'_> {
         parameters
     }
 
-    fn rule(&self, kernel: &Kernel, lead: u64, count: u64) -> KeepRule {
+    fn rule(&self, kernel: &Kernel, lead: u64) -> KeepRule {
         let Source::Key { mask, .. } = self.source else { unreachable!("without a key there is no rule") };
-        let start = match kernel.decision() {
-            Some(Decision::Rows { .. }) => self.rows(count).0,
+        let view = self.view();
+        let start = match kernel.strides() {
+            Some(_) => in_32_bits(&view).start,
             // That of position 0.
-            _ => self.mask(&mask).view().index(0).wrapping_sub(lead),
+            None => view.index(0).wrapping_sub(lead),
         };
         KeepRule::new(&mask, start)
     }
 
-    /// The start of the first row and the parameters of rows, for the next `count` elements.
-    fn rows(&self, count: u64) -> (u64, parameters::Rows) {
-        let Source::Key { mask, .. } = self.source else { unreachable!("without a key there are no rows") };
-        let view = self.mask(&mask).view();
-        let (start, row_length, row_pitch, column) = in_32_bits(view, count);
-        (start, parameters::Rows { row_pitch: words(row_pitch), row_length, column })
+    /// Where the next elements are.
+    fn view(&self) -> View {
+        let Source::Key { mask, .. } = self.source else { unreachable!("without a key there are no strides") };
+        self.mask(&mask).view()
+    }
+
+    fn push_strides(&self, parameters: &mut Parameters, kernel: &Kernel) {
+        let local = in_32_bits(&self.view());
+        parameters.push(&parameters::Strides {
+            inner_stride: words(local.inner.stride),
+            inner_extent: small(local.inner.extent),
+            first: small(local.first),
+        });
+        let Some(Strides { outer: room, gathered: is_gathered, .. }) = kernel.strides() else { return };
+        // Before the axes that there are, others of one coordinate. A gathered one stays the first.
+        let (gathered, others) = local.outer.split_at(usize::from(is_gathered));
+        let missing = usize::from(room) - local.outer.len();
+        let nothing = Outer { stride: 0, elements: u32::MAX.into() };
+        for outer in gathered.iter().chain(std::iter::repeat_n(&nothing, missing)).chain(others) {
+            parameters.push(&parameters::Axis {
+                stride: words(outer.stride),
+                elements: small(outer.elements),
+                unused: 0,
+            });
+        }
     }
 }
 
@@ -340,42 +464,184 @@ fn groups_before_carry(index: u64) -> u64 {
     (1 << 32) - low - u64::from(!index.is_multiple_of(8))
 }
 
-/// Start of the first row, row length, row pitch and column that give the next `count` elements of a view the same
-/// indexes, with a length and a column that kernels can add to a position in 32 bits.
-fn in_32_bits(view: View, count: u64) -> (u64, u32, u64, u32) {
-    const MOST: u64 = 1 << 31;
-    let (start, length, pitch, column) = (view.start(), view.row_length(), view.row_pitch(), view.column());
-    debug_assert!(count <= MOST);
-    if length <= MOST {
-        return (start, small(length), pitch, small(column));
+/// A view of the next elements with positions in 32 bits.
+struct Local {
+    start: u64,
+    /// The outermost first.
+    outer: SmallVec<[Outer; MAX_AXES]>,
+    inner: Axis,
+    /// Position of the first element.
+    first: u64,
+    /// Elements up to the end of an axis that is longer than 32 bits reach.
+    reach: u64,
+}
+
+/// An axis but for the innermost: the decisions and the elements from one coordinate to the next.
+#[derive(Clone, Copy)]
+struct Outer {
+    stride: u64,
+    elements: u64,
+}
+
+impl Local {
+    fn kind(&self, gathered: bool) -> Strides {
+        let inner = match self.inner.stride {
+            0 => Inner::Shared,
+            1 => Inner::Dense,
+            _ => Inner::Spread,
+        };
+        // Few texts serve all numbers of axes.
+        let outer = match self.outer.len() {
+            0 | 1 => 1,
+            2 => 2,
+            _ => 7,
+        };
+        Strides { outer, inner, gathered }
     }
-    // The elements reach over the end of at most one row: as well the row may begin later, and be shorter.
-    let of_this_row = (length - column).min(MOST);
-    let later = column - (MOST - of_this_row).min(column);
-    let column = column - later;
-    let length = column + of_this_row;
-    (start.wrapping_add(later), small(length), pitch.wrapping_sub(later), small(column))
+}
+
+/// The strides of a view as kernels take them, with positions in 32 bits, for as many elements as [`Local::reach`] says; but
+/// 32 elements are always possible.
+fn in_32_bits(view: &View) -> Local {
+    const MOST: u64 = 1 << 31;
+    let is_gathered = view.is_gathered();
+    let mut axes = view.merged();
+    // A kernel has an innermost axis, which is not looked up.
+    if axes.len() == usize::from(is_gathered) {
+        axes.push(Axis { extent: 1, stride: 0 });
+    }
+    // The axes from `number` on are walked through, `inside` elements.
+    let (mut number, mut inside) = (axes.len(), 1);
+    while number > usize::from(is_gathered) {
+        let extent = axes[number - 1].extent.max(1);
+        let Some(elements) = extent.checked_mul(inside).filter(|&elements| elements <= MOST) else { break };
+        (number, inside) = (number - 1, elements);
+    }
+    let mut walked: SmallVec<[Axis; MAX_AXES]> = axes[number..].into();
+    let (mut start, mut first, mut reach) = (view.start(), view.skipped(), u64::MAX);
+    if let Some(&long) = number.checked_sub(1).and_then(|number| axes.get(number)) {
+        let far = first / inside;
+        first %= inside;
+        if is_gathered {
+            // Rows are counted from the first element's on.
+            walked.insert(0, long);
+        } else {
+            // So are the coordinates of a long axis, but for a few before it: past the end of the axis, where no more than 32
+            // elements may be needed, its coordinates begin at 0, and those few are as many again.
+            let coordinate = far % long.extent;
+            let left = long.extent - coordinate;
+            let before = coordinate.min(if inside < 2 * RUN { 2 * RUN / inside } else { 0 });
+            reach = left.saturating_mul(inside).saturating_sub(first);
+            let next = view.skip(reach).index(0);
+            start = view.index(0).wrapping_sub(offset(&walked, first)).wrapping_sub(before.wrapping_mul(long.stride));
+            first += before * inside;
+            walked.insert(0, Axis { extent: left.saturating_add(before), ..long });
+            if number > 1 {
+                walked.insert(0, Axis { extent: 2, stride: next.wrapping_sub(start) });
+            }
+        }
+    }
+    // What no position reaches need not fit.
+    let fits = |elements: u64| elements.min(u32::MAX.into());
+    let inner = walked.pop().unwrap_or(Axis { extent: 1, stride: 0 });
+    let mut elements = inner.extent;
+    let mut outer: SmallVec<[Outer; MAX_AXES]> = SmallVec::new();
+    for axis in walked.iter().rev() {
+        outer.insert(0, Outer { stride: axis.stride, elements: fits(elements) });
+        elements = elements.saturating_mul(axis.extent);
+    }
+    Local { start, outer, inner: Axis { extent: fits(inner.extent), ..inner }, first, reach }
+}
+
+/// Decisions from the first element of these axes to another.
+fn offset(axes: &[Axis], mut position: u64) -> u64 {
+    let mut offset: u64 = 0;
+    for axis in axes.iter().rev() {
+        offset = offset.wrapping_add((position % axis.extent).wrapping_mul(axis.stride));
+        position /= axis.extent;
+    }
+    offset
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The index of an element as a kernel computes it.
+    fn index(local: &Local, element: u64, ids: &[u32]) -> u64 {
+        let mut rest = local.first + element;
+        assert!(rest < (1 << 32) - 1);
+        let mut index = local.start;
+        for (axis, outer) in local.outer.iter().enumerate() {
+            let coordinate = rest / outer.elements;
+            rest -= coordinate * outer.elements;
+            let coordinate = if axis == 0 && !ids.is_empty() { ids[coordinate as usize].into() } else { coordinate };
+            index = index.wrapping_add(coordinate.wrapping_mul(outer.stride));
+        }
+        assert!(rest < local.inner.extent, "{rest} of {}", local.inner.extent);
+        index.wrapping_add(rest.wrapping_mul(local.inner.stride))
+    }
+
     /// Rows of any length, in 32 bits.
     #[test]
     fn long_rows_keep_their_indexes() {
         for length in [1, 5, 1 << 31, (1 << 31) + 1, 1 << 32, (1 << 32) + 4, 1 << 40, u64::MAX - 1] {
             for gap in [0, 1, 1 << 33] {
-                for skip in [0, 3, (1 << 31) - 2, (1 << 32) - 16, (1 << 40) - 20, u64::MAX - 40] {
+                for skip in [0, 3, (1 << 31) - 2, (1 << 32) - 16, (1 << 40) - 20, u64::MAX - (1 << 21)] {
                     let view = View::rows(7, length, u64::saturating_add(length, gap)).skip(skip);
-                    let (start, row_length, row_pitch, column) = in_32_bits(view, 1 << 20);
-                    assert!(u64::from(column) + (1 << 20) < 1 << 32);
-                    for j in [0, 1, 2, 14, 15, 16, 17, 40, (1 << 20) - 1] {
-                        let position = u64::from(column) + j;
-                        let (row, at) = (position / u64::from(row_length), position % u64::from(row_length));
-                        let index = start.wrapping_add(row.wrapping_mul(row_pitch)).wrapping_add(at);
-                        assert_eq!(index, view.index(j), "{view:?} {j}");
+                    let local = in_32_bits(&view);
+                    for j in [0, 1, 2, 14, 15, 16, 17, 31, 40, (1 << 20) - 1] {
+                        if j < RUN.max(local.reach) {
+                            assert_eq!(index(&local, j, &[]), view.index(j), "{view:?} {j}");
+                        }
                     }
+                }
+            }
+        }
+    }
+
+    /// Axes of any length too, whichever of them is the long one.
+    #[test]
+    fn long_axes_keep_their_indexes() {
+        let shapes: [&[u64]; 7] = [
+            &[3, 1 << 31, 5],
+            &[1 << 20, 3, 1 << 33],
+            &[2, 3, 1 << 32, 4],
+            &[1 << 30, 7, 1 << 20],
+            &[5, 4, 1 << 16, 1 << 16],
+            &[3, (1 << 31) - 1, 1],
+            &[2, 2, 2, 2, 2, 2, 2, 1 << 31],
+        ];
+        for shape in shapes {
+            for strides in [[1 << 50, 0, 7, 1, 9, 0, 2, 3], [0, 1, 0, 0, 1, 1, 0, 1], [3, 0, 1 << 40, 0, 2, 0, 1, 0]] {
+                let view = View::strided(11, shape, &strides[..shape.len()]).unwrap();
+                let all: u64 = shape.iter().product();
+                let row = all / shape[0];
+                for skip in [0, 1, 4, 5, 17, row - 3, row, row - 31, all / 2 + 1, all - 9, row.saturating_sub(1 << 30)]
+                {
+                    let view = view.skip(skip);
+                    let local = in_32_bits(&view);
+                    for j in [0, 1, 2, 3, 4, 5, 6, 7, 8, 1000, 1 << 20, 1 << 30, (1 << 30) + 3, (1 << 31) - 1] {
+                        if j < (all - skip).min(RUN.max(local.reach)) {
+                            assert_eq!(index(&local, j, &[]), view.index(j), "{view:?} {j}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gathered_rows_are_counted_from_the_first() {
+        let ids = [9, 0, 4_000_000_000, 2, 9];
+        for shape in [&[5, 3, 2][..], &[5], &[5, 1]] {
+            let view = View::shared(3, shape, &[]).unwrap().gathered().unwrap();
+            let row: u64 = shape[1..].iter().product();
+            for skip in 0..5 * row {
+                let local = in_32_bits(&view.skip(skip));
+                for j in 0..5 * row - skip {
+                    let expected = view.gathered_index(skip + j, &ids);
+                    assert_eq!(index(&local, j, &ids[(skip / row) as usize..]), expected, "{shape:?} {skip} {j}");
                 }
             }
         }

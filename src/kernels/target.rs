@@ -1,5 +1,6 @@
 //! What of a device the kernels depend on.
 
+use super::kernel::Kernel;
 use crate::Error;
 
 /// Elements that the kernels of [`Schedule::Blocked`] decide at once: the bits of a word.
@@ -25,6 +26,8 @@ pub struct Target {
     pub max_binding_size: u64,
     /// What the offset of a storage binding must be a multiple of.
     pub binding_alignment: u32,
+    /// Storage bindings of a kernel.
+    pub max_storage_buffers: u32,
 }
 
 /// How the elements are shared out among invocations.
@@ -65,11 +68,11 @@ pub struct Style {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ParameterStyle {
-    /// As immediates (push constants).
+    /// As immediates (push constants); kernels with more than 128 bytes of parameters as [`Uniform`](Self::Uniform).
     Immediates,
-    /// As a uniform buffer in group 1, binding 0. A key in a buffer is in group 2.
+    /// As a uniform buffer in group 1, binding 0. A key in a buffer is in group 2, the table of normals in group 3.
     Uniform,
-    /// As a uniform buffer in group 0 after all the other bindings; a key in a buffer is the one before it.
+    /// As a uniform buffer in group 0 after all the other bindings: the operands', a key in a buffer, the table of normals.
     LastBinding,
 }
 
@@ -87,6 +90,7 @@ impl Target {
             max_workgroups_per_dimension: 65_535,
             max_binding_size: 128 << 20,
             binding_alignment: 256,
+            max_storage_buffers: 8,
         }
     }
 
@@ -128,6 +132,19 @@ impl Target {
         Ok(())
     }
 
+    /// An error where a kernel needs more storage bindings than there are.
+    pub(crate) fn check_buffers(&self, kernel: &Kernel) -> Result<(), Error> {
+        let (needed, most) = (kernel.storage_buffers(), self.max_storage_buffers);
+        if needed > most {
+            let reason = format!(
+                "the operation needs {needed} storage buffers in one kernel, and {most} is the most; request a higher \
+                 max_storage_buffers_per_shader_stage"
+            );
+            return Err(Error::unsupported("the device", reason));
+        }
+        Ok(())
+    }
+
     /// Bytes that a binding can have, as far as 32-bit positions reach.
     pub(crate) fn binding_limit(&self) -> u64 {
         self.max_binding_size.min(1 << 31)
@@ -155,6 +172,14 @@ impl Style {
     pub const UNIFORM: Self = Self { parameters: ParameterStyle::Uniform, read_write: false };
     /// Everything in group 0, storage buffers all `read_write`: for launchers as CubeCL's.
     pub const ONE_GROUP: Self = Self { parameters: ParameterStyle::LastBinding, read_write: true };
+
+    /// The group and the binding of the table of normals, where `before` bindings of group 0 come before it.
+    pub(crate) const fn table_binding(self, before: u32) -> (u32, u32) {
+        match self.parameters {
+            ParameterStyle::LastBinding => (0, before),
+            ParameterStyle::Immediates | ParameterStyle::Uniform => (3, 0),
+        }
+    }
 
     /// The group and the binding of a key in a buffer, where the operands take `operands` bindings of group 0.
     pub(crate) const fn key_binding(self, operands: u32) -> (u32, u32) {

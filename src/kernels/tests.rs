@@ -13,7 +13,7 @@ use super::{
     fragment::{self, Fragment},
     kernel::{Kernel, Program},
     operand::{Operand, Operands},
-    parameters::{Block, Elements, Rows},
+    parameters::{Axis, Block, Elements, Strides},
     plan::{KeyPlace, Plan},
     reachable,
     target::{F16Conversion, Schedule, Style, Target},
@@ -131,6 +131,11 @@ fn heads_name_what_is_used() {
             "storage" | "group" => "storage/",
             "input" => "input/",
             "alignment" => "random/alignment",
+            "row_ids" => "random/row_ids",
+            "other" => "input/no_other",
+            "noise_input" => "input/none",
+            "noise_storage" => "storage/f32_noise",
+            "noise" => "noise/",
             other => other,
         };
         fragment::ALL.iter().filter(|f| f.name.starts_with(prefix)).map(|f| f.name).collect()
@@ -183,15 +188,22 @@ fn structs_have_the_hosts_layout() {
     use wgsl::KeepRule;
     for_each_kernel(|kernel, module| {
         assert_layout!(module, "DropoutKeepRule", KeepRule, seed, stream, start, threshold, scale);
-        assert_layout!(module, "Elements", Elements, count, input_offset, output_offset, unused);
-        assert_layout!(module, "Rows", Rows, row_pitch, row_length, column);
+        assert_layout!(module, "Elements", Elements, count, input_offset, output_offset, other_offset);
+        assert_layout!(module, "Axis", Axis, stride, elements, unused);
+        if let Some((actual, size)) = members(module, "Strides") {
+            let [stride, extent, first] =
+                [offset_of!(Strides, inner_stride), offset_of!(Strides, inner_extent), offset_of!(Strides, first)];
+            let expected = [("inner_stride", stride), ("inner_extent", extent), ("first", first), ("outer", 16)];
+            assert_eq!(actual, expected.map(|(name, offset)| (name.to_owned(), u32::try_from(offset).unwrap())));
+            assert_eq!(size as usize, kernel.block_bytes(Block::Strides), "{kernel}");
+        }
         // The blocks that the host writes, one after the other, are the members.
         let (actual, size) = members(module, "Parameters").unwrap();
         let mut offset = 0;
         let mut expected = vec![];
         for block in kernel.blocks() {
             expected.push((block.declaration().split_once(':').unwrap().0.to_owned(), offset));
-            offset += if block == Block::Rule { 32 } else { 16 };
+            offset += u32::try_from(kernel.block_bytes(block)).unwrap();
         }
         assert_eq!((actual, size), (expected, offset), "{kernel}");
     });
@@ -236,10 +248,15 @@ fn bindings_are_the_layouts() {
         let mut expected: Vec<_> = (0..layout.count()).map(|b| (0, u32::from(b), Some(layout.is_written(b)))).collect();
         let key = kernel.key_binding();
         expected.extend(key.map(|(group, binding)| (group, binding, Some(kernel.style.read_write))));
+        let table = kernel.normal_table_binding();
+        expected.extend(table.map(|(group, binding)| (group, binding, None)));
         match kernel.style {
             Style::IMMEDIATES => {}
             Style::UNIFORM => expected.push((1, 0, None)),
-            _ => expected.push((0, u32::from(layout.count()) + u32::from(key.is_some()), None)),
+            _ => {
+                let before = u32::from(key.is_some()) + u32::from(table.is_some());
+                expected.push((0, u32::from(layout.count()) + before, None));
+            }
         }
         expected.sort_unstable();
         assert_eq!(found, expected, "{kernel}");

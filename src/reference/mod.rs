@@ -5,12 +5,14 @@
 
 mod dropout;
 mod keep_rule;
+mod normal;
 mod philox4x32;
 mod threefry4x32;
 
-pub use dropout::{apply_mask, backward, forward, keep_mask};
 #[cfg(feature = "gpu")]
-pub(crate) use dropout::{check_mask_words, reserve};
+pub(crate) use dropout::reserve;
+pub use dropout::{apply_mask, backward, forward, gathered_keep_mask, keep_mask, run};
 pub use keep_rule::{KEEP_DOMAIN, keeps, random_block, uniform};
+pub use normal::{NORMAL_DOMAIN, normal, normal_q21, normals, normals_q21};
 pub use philox4x32::{philox4x32, philox4x32_10};
 pub use threefry4x32::{threefry4x32, threefry4x32_20};

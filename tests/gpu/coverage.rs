@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use half::{bf16, f16};
 use wgpu_dropout::{
-    BufferRange, Context, Dtype, Element, Key, MaskFormat, Operation, Options, Ranges,
+    BufferRange, Context, Dtype, Element, Key, MaskFormat, Operation, Options, Ranges, Slices,
     kernels::{F16Conversion, Kernel, KeyPlace, Operand, Plan, Scenario, Schedule, reachable, scenarios},
     reference,
 };
@@ -25,37 +25,51 @@ fn part<'a>(buffers: &'a [Vec<u8>], operand: &Operand) -> &'a [u8] {
     &buffers[operand.buffer as usize][operand.offset as usize..][..operand.size as usize]
 }
 
-fn values<T: Element>(operation: &Operation, x: &[u8], packed: &[u8]) -> Vec<u8> {
-    let x: Vec<T> = bytemuck::pod_collect_to_vec(x);
-    let y = match operation {
-        Operation::Forward(mask) => reference::forward(mask, &x),
-        _ => reference::apply_mask(&bytemuck::pod_collect_to_vec::<u8, u32>(packed), SCALE, &x),
-    };
-    bytemuck::cast_slice(&y.unwrap()).to_vec()
+fn values<T: Element>(scenario: &Scenario, operation: &Operation, buffers: &[Vec<u8>]) -> Vec<u8> {
+    let elements = |operand: Operand| -> Vec<T> { bytemuck::pod_collect_to_vec(part(buffers, &operand)) };
+    let words = |operand: Operand| -> Vec<u32> { bytemuck::pod_collect_to_vec(part(buffers, &operand)) };
+    let (x, other) = (scenario.input.map(elements).unwrap(), scenario.other.map(elements));
+    let (packed, ids) = (scenario.packed_mask.map(words), scenario.row_ids.map(words));
+    let mut slices = Slices::new(&x);
+    if let Some(other) = &other {
+        slices = slices.with_other(other);
+    }
+    if let Some(packed) = &packed {
+        slices = slices.with_packed_mask(packed);
+    }
+    if let Some(ids) = &ids {
+        slices = slices.with_row_ids(ids);
+    }
+    bytemuck::cast_slice(&reference::run(*operation, slices).unwrap()).to_vec()
 }
 
 fn expected(scenario: &Scenario, operation: &Operation, buffers: &[Vec<u8>]) -> Vec<u8> {
-    let of = |operand: Option<Operand>| operand.map_or(&[][..], |operand| part(buffers, &operand));
-    let (x, packed) = (of(scenario.input), of(scenario.packed_mask));
     match (operation, scenario.mask) {
         (Operation::KeepMask(mask), Some((format, length))) => {
-            let words = reference::keep_mask(mask, length).unwrap();
+            let words = match &scenario.row_ids {
+                Some(ids) => {
+                    let ids: Vec<u32> = bytemuck::pod_collect_to_vec(part(buffers, ids));
+                    reference::gathered_keep_mask(mask, length, &ids).unwrap()
+                }
+                None => reference::keep_mask(mask, length).unwrap(),
+            };
             match format {
                 MaskFormat::Bits => bytemuck::cast_slice(&words).to_vec(),
                 _ => (0..length as usize).map(|i| (words[i / 32] >> (i % 32)) as u8 & 1).collect(),
             }
         }
         _ => match scenario.dtype {
-            Dtype::F32 => values::<f32>(operation, x, packed),
-            Dtype::F16 => values::<f16>(operation, x, packed),
-            _ => values::<bf16>(operation, x, packed),
+            Dtype::F32 => values::<f32>(scenario, operation, buffers),
+            Dtype::F16 => values::<f16>(scenario, operation, buffers),
+            _ => values::<bf16>(scenario, operation, buffers),
         },
     }
 }
 
 /// Runs a call in buffers of its own, and compares all of them.
 fn run(context: &Context, scenario: &Scenario) {
-    let all = [scenario.input, scenario.packed_mask, Some(scenario.output)];
+    let Scenario { input, other, packed_mask, row_ids, output, .. } = *scenario;
+    let all = [input, other, packed_mask, row_ids, Some(output)];
     let end = |number: u32| {
         let of = all.iter().flatten().filter(|operand| operand.buffer == number);
         of.map(|operand| operand.offset + operand.size).max().unwrap_or(4)
@@ -75,9 +89,16 @@ fn run(context: &Context, scenario: &Scenario) {
     if let Some(packed) = &scenario.packed_mask {
         ranges = ranges.with_packed_mask(range(packed));
     }
+    if let Some(other) = &scenario.other {
+        ranges = ranges.with_other(range(other));
+    }
+    if let Some(ids) = &scenario.row_ids {
+        ranges = ranges.with_row_ids(range(ids).with_dtype(Dtype::F32));
+    }
     let with_key = |key| match scenario.operation {
         Operation::Forward(mask) => Operation::Forward(mask.with_key(key)),
         Operation::KeepMask(mask) => Operation::KeepMask(mask.with_key(key)),
+        Operation::Select(mask) => Operation::Select(mask.with_key(key)),
         _ => Operation::ApplyMask { scale: SCALE },
     };
     let operation = with_key(KEY);
@@ -133,7 +154,7 @@ fn every_pair_of_what_kernels_are_runs() {
                 }
             }
             // Those that are no operation have tests of their own.
-            let tools = ["advance key", "random blocks", "probe f16"];
+            let tools = ["advance key", "random blocks", "probe f16", "normals"];
             let is_tool = |name: &str| tools.iter().any(|tool| name.starts_with(tool));
             let kernels: Vec<_> = reachable(&target).into_iter().filter(|k| !is_tool(&k.to_string())).collect();
             let all: BTreeSet<_> = kernels.iter().flat_map(pairs).collect();

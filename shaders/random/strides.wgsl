@@ -1,0 +1,61 @@
+// Strides: which decision, or normal, governs an element. Coordinates are taken in the local shape, and each adds as many
+// decisions as its stride says. The host has merged neighbouring axes, and sees to it that positions fit 32 bits.
+// needs: random/keep_rule, row_ids
+// parameters: strides: Strides
+
+struct Axis {
+    stride: vec2<u32>, // decisions from one coordinate to the next
+    elements: u32,     // and elements
+    unused: u32,
+}
+
+struct Strides {
+    inner_stride: vec2<u32>,
+    inner_extent: u32,
+    first: u32, // position of the dispatch's first element in the local shape
+    outer: array<Axis, OUTER_AXES>,
+}
+
+// Where an element is.
+struct Place {
+    index: vec2<u32>, // of what governs it
+    left: u32,        // elements from it on to the end of its row along the innermost axis
+}
+
+// a * b modulo 2^64, from products of 16-bit halves.
+fn multiply_64(a: vec2<u32>, b: u32) -> vec2<u32> {
+    let low = (a.x & 0xffffu) * (b & 0xffffu);
+    let middle_1 = (a.x >> 16u) * (b & 0xffffu) + (low >> 16u);
+    let middle_2 = (a.x & 0xffffu) * (b >> 16u) + (middle_1 & 0xffffu);
+    let high = (a.x >> 16u) * (b >> 16u) + (middle_1 >> 16u) + (middle_2 >> 16u);
+    return vec2<u32>(a.x * b, high + a.y * b);
+}
+
+fn add_product_64(a: vec2<u32>, b: vec2<u32>, c: u32) -> vec2<u32> {
+    let product = multiply_64(b, c);
+    return dropout_add_64(a, product.x) + vec2<u32>(0u, product.y);
+}
+
+// The place of the dispatch's element so many after its first.
+fn place_of(start: vec2<u32>, element: u32) -> Place {
+    var rest = parameters.strides.first + element;
+    var index = start;
+    for (var axis = 0u; axis < OUTER_AXES; axis++) {
+        let outer = parameters.strides.outer[axis];
+        var coordinate = rest / outer.elements;
+        rest -= coordinate * outer.elements;
+        if GATHERED && axis == 0u {
+            coordinate = row_id(coordinate);
+        }
+        index = add_product_64(index, outer.stride, coordinate);
+    }
+    let left = parameters.strides.inner_extent - rest;
+    if INNER_IS_SHARED {
+        return Place(index, left);
+    }
+    if INNER_IS_DENSE {
+        return Place(dropout_add_64(index, rest), left);
+    }
+    // Each element by itself.
+    return Place(add_product_64(index, parameters.strides.inner_stride, rest), 1u);
+}

@@ -1,0 +1,96 @@
+//! What happens to one element, when everything that the host knows has been put in: kind, direction, p.
+
+use crate::{Kind, Mask};
+
+/// What an operation does to a kept and to a dropped element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// The bits as they are, whatever the mask.
+    Copy,
+    /// `x·scale`, whatever the mask.
+    Multiply { scale: f32 },
+    /// `keep ? x·scale : +0`.
+    Scale { scale: f32 },
+    /// `keep ? x : +0`, with x's bits unchanged.
+    Select,
+    /// `keep ? x : other`, with the bits of either unchanged.
+    Other,
+    /// `keep ? (x·scale) + shift : dropped`.
+    Alpha { scale: f32, shift: f32, dropped: f32 },
+    /// `x·(1 + sigma·z)`.
+    Gaussian { sigma: f32 },
+}
+
+/// Which way an operation goes through the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Effect {
+    /// Whether it depends on which elements are kept, or on a normal.
+    pub(crate) const fn is_random(&self) -> bool {
+        !matches!(self, Self::Copy | Self::Multiply { .. })
+    }
+
+    pub(crate) fn new(mask: &Mask, direction: Direction) -> Self {
+        let threshold = mask.dropout_threshold();
+        if !mask.training() {
+            return match mask.kind() {
+                Kind::Standard if threshold < 1 << 32 => Self::Multiply { scale: quotient(threshold) as f32 },
+                _ => Self::Copy,
+            };
+        }
+        match (mask.kind(), direction) {
+            _ if threshold == 1 << 32 => Self::Copy,
+            (Kind::Standard, _) => Self::Select,
+            (Kind::Gaussian, _) => Self::Gaussian { sigma: sigma(threshold) },
+            // Everything is dropped, to +0 as in PyTorch.
+            (Kind::Alpha, _) if threshold == 0 => Self::Scale { scale: 0.0 },
+            (Kind::Alpha, Direction::Forward) => {
+                let Affine { scale, shift, dropped } = Affine::new(threshold);
+                Self::Alpha { scale, shift, dropped }
+            }
+            (Kind::Alpha, Direction::Backward) => Self::Scale { scale: Affine::new(threshold).scale },
+            (Kind::Inverted, _) => Self::Scale { scale: inverse(threshold) },
+        }
+    }
+}
+
+/// The probability to keep, exact in binary64.
+fn quotient(threshold: u64) -> f64 {
+    threshold as f64 / 4_294_967_296.0
+}
+
+/// What inverted dropout multiplies by.
+pub(crate) fn inverse(threshold: u64) -> f32 {
+    if threshold == 0 { 0.0 } else { (4_294_967_296.0 / threshold as f64) as f32 }
+}
+
+/// Of Gaussian noise.
+fn sigma(threshold: u64) -> f32 {
+    let q = quotient(threshold);
+    ((1.0 - q) / q).sqrt() as f32
+}
+
+/// The constants of alpha dropout.
+struct Affine {
+    scale: f32,
+    shift: f32,
+    dropped: f32,
+}
+
+impl Affine {
+    /// In binary64, in this order, as the format says.
+    fn new(threshold: u64) -> Self {
+        /// What SELU tends to for −∞: −λα.
+        const SATURATION: f64 = -1.758_099_340_847_376_6;
+        let q = quotient(threshold);
+        let d = 1.0 - q;
+        let a = 1.0 / (q * (1.0 + d * (SATURATION * SATURATION))).sqrt();
+        let b = -((a * d) * SATURATION);
+        let v = a * SATURATION + b;
+        Self { scale: a as f32, shift: b as f32, dropped: v as f32 }
+    }
+}
