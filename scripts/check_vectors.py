@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Checks conformance/vectors/conformance_v1.json with an implementation of the keep rule that shares no code with the library:
-made from docs/keep-rule.md alone, with NumPy. Exit status 1 when an entry is wrong, and 2 when nothing could be checked.
+"""Checks the known answers with an implementation of the format that shares no code with the library: format_numpy.py,
+made from docs/format.md alone. Exit status 1 when an entry is wrong, and 2 when nothing could be checked.
 
-    scripts/check_vectors.py [FILE]
+    scripts/check_vectors.py [FILE …]
+
+Without files those of the repository: conformance/vectors/conformance_v1.json and tests/vectors/family_v1.json.
 """
 
 import json
-import math
 import sys
 import zlib
 from pathlib import Path
+
+sys.dont_write_bytecode = True  # no folder beside the scripts
 
 try:
     import numpy as np
@@ -17,200 +20,72 @@ except ImportError:
     print("NumPy is missing: 'python3 -m pip install numpy' brings it", file=sys.stderr)
     sys.exit(2)
 
+import format_numpy as form
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = [ROOT / "conformance" / "vectors" / "conformance_v1.json", ROOT / "tests" / "vectors" / "family_v1.json"]
+
+REQUIRED = ["blocks", "thresholds", "uniforms", "masks", "views", "values"]  # of conformance_v1.json
+
 SHOWN = 3  # wrong entries of a section
+WHOLE_MASK, WHOLE_NORMALS = 1024, 64  # up to so many elements an answer is in the file whole
 
 
-# The generators. Counters and keys are lists of arrays of uint32, so that one call makes many blocks.
-
-ROTATIONS = [(10, 26), (11, 21), (13, 27), (23, 5), (6, 20), (17, 11), (25, 10), (18, 20)]
-
-
-def u32(*values):
-    return np.array(values, dtype=np.uint32)
-
-
-def rotl(x, n):
-    return (x << np.uint32(n)) | (x >> np.uint32(32 - n))
-
-
-def threefry4x32_20(counter, key):
-    k = list(key) + [u32(0x1BD11BDA) ^ key[0] ^ key[1] ^ key[2] ^ key[3]]
-    x = [counter[i] + k[i] for i in range(4)]
-    for r in range(20):
-        m, n = ROTATIONS[r % 8]
-        a, b = (1, 3) if r % 2 == 0 else (3, 1)
-        x[0] = x[0] + x[a]
-        x[a] = rotl(x[a], m) ^ x[0]
-        x[2] = x[2] + x[b]
-        x[b] = rotl(x[b], n) ^ x[2]
-        if r % 4 == 3:
-            s = (r + 1) // 4
-            x = [x[i] + k[(s + i) % 5] for i in range(4)]
-            x[3] = x[3] + u32(s)
-    return x
-
-
-def philox4x32_10(counter, key):
-    def product(factor, x):
-        p = np.uint64(factor) * x.astype(np.uint64)
-        return (p >> np.uint64(32)).astype(np.uint32), p.astype(np.uint32)
-
-    x, k = list(counter), list(key)
-    for _ in range(10):
-        high_0, low_0 = product(0xD2511F53, x[0])
-        high_1, low_1 = product(0xCD9E8D57, x[2])
-        x = [high_1 ^ x[1] ^ k[0], low_1, high_0 ^ x[3] ^ k[1], low_0]
-        k = [k[0] + u32(0x9E3779B9), k[1] + u32(0xBB67AE85)]
-    return x
-
-
-# The keep rule.
-
-
-def low(x):
-    return x & 0xFFFFFFFF
-
-
-def block(generator, seed, stream, group, part):
-    """The blocks of an array of groups, uint64. The domain is 0."""
-    g_lo = group.astype(np.uint32)
-    g_hi = (group >> np.uint64(32)).astype(np.uint32)
-    same = np.zeros_like(g_lo)
-    seed, stream = [u32(low(seed)), u32(seed >> 32)], [u32(low(stream)), u32(stream >> 32)]
-    if generator == "threefry":
-        return threefry4x32_20([g_lo, g_hi, same + u32(part), same], seed + stream)
-    if generator == "philox":
-        return philox4x32_10([g_lo, g_hi | u32(part << 31), same + stream[0], same + stream[1]], seed)
-    raise ValueError(f"unknown generator {generator!r}")
-
-
-def lanes(blocks):
-    """The eight lanes of each block: an array of shape (blocks, 8)."""
-    words = np.stack(blocks, axis=-1)
-    return np.concatenate([words & u32(0xFFFF), words >> np.uint32(16)], axis=-1)
-
-
-def uniforms_of_groups(generator, seed, stream, group):
-    h = [lanes(block(generator, seed, stream, group, part)) for part in (0, 1)]
-    return h[0] << np.uint32(16) | h[1]
-
-
-def uniforms(generator, seed, stream, start, length):
-    """Of the indexes from start on."""
-    first, last = start >> 3, (start + max(length, 1) - 1) >> 3
-    group = np.uint64(first) + np.arange(last - first + 1, dtype=np.uint64)
-    u = uniforms_of_groups(generator, seed, stream, group).reshape(-1)
-    return u[start & 7 :][:length]
-
-
-def uniforms_at(generator, seed, stream, index):
-    """Of an array of indexes."""
-    u = uniforms_of_groups(generator, seed, stream, index >> np.uint64(3))
-    return u[np.arange(len(index)), (index & np.uint64(7)).astype(np.int64)]
-
-
-def threshold(p):
-    if not 0 <= p <= 1:
-        raise ValueError(f"p is {p}")
-    if p == 0:
-        return 2**32
-    if p == 1:
-        return 0
-    return min(max(math.floor((1.0 - p) * 4294967296.0 + 0.5), 1), 2**32 - 1)
-
-
-def scale(t):
-    return np.float32(0) if t == 0 else np.float32(4294967296.0 / t)
-
-
-def keeps(u, p):
-    return u.astype(np.uint64) < np.uint64(threshold(p))
-
-
-def packed(keep):
-    """The bytes of a mask on disk: bit j & 7 of byte j >> 3, in whole words."""
-    data = np.packbits(keep, bitorder="little").tobytes()
-    return data + bytes(-len(data) % 4)
-
-
-# Values.
-
-
-def dropout(dtype, x, keep, p):
-    """What becomes of elements, given and returned as their bits."""
-    if p == 0:
-        return x
-    factor = scale(threshold(p))
-    with np.errstate(all="ignore"):
-        if dtype == "f32":
-            y = (x.astype(np.uint32).view(np.float32) * factor).view(np.uint32)
-        elif dtype == "f16":
-            wide = x.astype(np.uint16).view(np.float16).astype(np.float32) * factor
-            y = wide.astype(np.float16).view(np.uint16)
-        elif dtype == "bf16":
-            y = round_to_bf16((x.astype(np.uint32) << np.uint32(16)).view(np.float32) * factor)
-        else:
-            raise ValueError(f"unknown dtype {dtype!r}")
-    return np.where(keep, y, 0).astype(np.uint32)
-
-
-def round_to_bf16(x):
-    """To nearest, ties to even; the carry runs into the exponent, up to infinity."""
-    bits = x.view(np.uint32)
-    upper = bits >> np.uint32(16)
-    rounded = (bits.astype(np.uint64) + np.uint64(0x7FFF) + (upper & np.uint32(1)).astype(np.uint64)) >> np.uint64(16)
-    return np.where(np.isnan(x), upper | np.uint32(0x40), rounded.astype(np.uint32))
-
-
-INFINITY = {"f32": (0x7FFFFFFF, 0x7F800000), "f16": (0x7FFF, 0x7C00), "bf16": (0x7FFF, 0x7F80)}
-
-
-def is_nan(dtype, bits):
-    magnitude, infinity = INFINITY[dtype]
-    return (bits & np.uint32(magnitude)) > np.uint32(infinity)
-
-
-# The sections of the file: each function yields (name, expected, actual) of what it compares in an entry.
+# The sections of conformance_v1.json: each function yields (name, expected, actual) of what it compares in an entry.
 
 
 def words(text):
     return [int(word, 16) for word in text.split()]
 
 
-def named(entry):
+def numbers(text):
+    return [int(word) for word in text.split()]
+
+
+def bits(x):
+    return [int(x.view(np.uint32))]
+
+
+def key_of(entry):
     return entry["generator"], int(entry["seed"]), int(entry["stream"])
 
 
 def check_block(entry):
-    counter, key = ([u32(word) for word in words(entry[name])] for name in ("counter", "key"))
-    generate = {"threefry": threefry4x32_20, "philox": philox4x32_10}[entry["generator"]]
+    counter, key = ([form.u32(word) for word in words(entry[name])] for name in ("counter", "key"))
+    generate = {"threefry": form.threefry4x32_20, "philox": form.philox4x32_10}[entry["generator"]]
     yield "block", words(entry["block"]), [int(word[0]) for word in generate(counter, key)]
 
 
 def check_threshold(entry):
-    t = threshold(float(entry["p"]))
+    t = form.threshold(float(entry["p"]))
     yield "threshold", int(entry["threshold"]), t
-    yield "scale", words(entry["scale"]), [int(scale(t).view(np.uint32))]
+    yield "scale", words(entry["scale"]), bits(form.scale(t))
 
 
 def check_uniform(entry):
-    u = uniforms(*named(entry), int(entry["index"]), 1)
+    u = form.uniforms(key_of(entry), int(entry["index"]), 1)
     yield "uniform", words(entry["uniform"]), [int(u[0])]
-    yield "just dropped", False, bool(keeps(u, 1.0 - int(u[0]) / 2**32)[0])
-    yield "just kept", True, bool(keeps(u, 1.0 - (int(u[0]) + 1) / 2**32)[0])
+    yield "just dropped", False, bool(form.keeps(u, 1.0 - int(u[0]) / 2**32)[0])
+    yield "just kept", True, bool(form.keeps(u, 1.0 - (int(u[0]) + 1) / 2**32)[0])
 
 
 def check_packed(entry, keep):
-    data = packed(keep)
+    if "length" in entry:
+        yield "length", int(entry["length"]), len(keep)
+    data = form.packed(keep)
     yield "kept", int(entry["kept"]), int(np.count_nonzero(keep))
     yield "crc32", words(entry["crc32"]), [zlib.crc32(data)]
-    if "mask" in entry or len(keep) <= 1024:
+    if "mask" in entry or len(keep) <= WHOLE_MASK:
         yield "mask", words(entry["mask"]), list(data)
 
 
+def check_packed_at(entry, index):
+    return check_packed(entry, form.keeps(form.uniforms_at(key_of(entry), index), float(entry["p"])))
+
+
 def check_mask(entry):
-    u = uniforms(*named(entry), int(entry["start"]), int(entry["length"]))
-    return check_packed(entry, keeps(u, float(entry["p"])))
+    u = form.uniforms(key_of(entry), int(entry["start"]), int(entry["length"]))
+    return check_packed(entry, form.keeps(u, float(entry["p"])))
 
 
 def check_view(entry):
@@ -218,20 +93,56 @@ def check_view(entry):
     start, row_length, row_pitch, skip, length = (int(entry[name]) for name in names)
     # In Python's integers, which have no end.
     index = [start + (skip + j) // row_length * row_pitch + (skip + j) % row_length for j in range(length)]
-    u = uniforms_at(*named(entry), np.array(index, dtype=np.uint64))
-    return check_packed(entry, keeps(u, float(entry["p"])))
+    return check_packed_at(entry, np.array(index, dtype=np.uint64))
 
 
 def check_values(entry):
-    dtype, p = entry["dtype"], float(entry["p"])
+    p = float(entry["p"])
+    yield "scale", words(entry["scale"]), bits(form.scale(form.threshold(p)))
+    yield from check_kind({**entry, "kind": "inverted", "direction": "forward"})
+
+
+def check_kind(entry):
+    kind, direction, dtype, p = entry["kind"], entry["direction"], entry["dtype"], float(entry["p"])
     x, expected = (np.array(words(entry[name]), dtype=np.uint32) for name in ("x", "y"))
-    keep = keeps(uniforms(*named(entry), int(entry["start"]), len(x)), p)
-    actual = dropout(dtype, x, keep, p)
-    if p != 0:
+    actual = form.element_kind(dtype, kind, direction, key_of(entry), p, int(entry["start"]), x)
+    if len(actual) == len(expected) and not form.copies_bits(kind, direction, p):
         # A NaN stands for any NaN.
-        actual = np.where(is_nan(dtype, actual) & is_nan(dtype, expected), expected, actual)
-    yield "scale", words(entry["scale"]), [int(scale(threshold(p)).view(np.uint32))]
+        actual = np.where(form.is_nan(dtype, actual) & form.is_nan(dtype, expected), expected, actual)
     yield "y", expected.tolist(), actual.tolist()
+
+
+def check_normals(entry):
+    z = form.normals(key_of(entry), int(entry["start"]), int(entry["length"]))
+    yield "crc32", words(entry["crc32"]), [zlib.crc32(z.astype("<i4").tobytes())]
+    if "z" in entry or len(z) <= WHOLE_NORMALS:
+        yield "z", numbers(entry["z"]), z.tolist()
+
+
+def check_strided(entry):
+    shape, strides = numbers(entry["shape"]), numbers(entry["strides"])
+    index = form.strided(key_of(entry), int(entry["start"]), shape, strides, int(entry["skip"]))
+    return check_packed_at(entry, index)
+
+
+def check_shared(entry):
+    shape = numbers(entry["shape"])
+    strides = form.shared_strides(shape, numbers(entry["shared"]))
+    return check_packed_at(entry, form.strided(key_of(entry), int(entry["start"]), shape, strides))
+
+
+def check_gathered(entry):
+    shape, shared, ids = (numbers(entry[name]) for name in ("shape", "shared", "ids"))
+    return check_packed_at(entry, form.gathered(key_of(entry), int(entry["start"]), shape, shared, ids))
+
+
+def check_drop_block(entry):
+    start, shape, block = int(entry["start"]), numbers(entry["shape"]), numbers(entry["block"])
+    mask = form.DropBlock(key_of(entry), float(entry["p"]), start, shape, block)
+    yield "threshold", int(entry["threshold"]), mask.threshold
+    yield from check_packed(entry, mask.keep)
+    yield "scale_count", words(entry["scale_count"]), bits(mask.scale_count())
+    yield "scale_expected", words(entry["scale_expected"]), bits(mask.scale_expected())
 
 
 SECTIONS = {
@@ -241,11 +152,105 @@ SECTIONS = {
     "masks": check_mask,
     "views": check_view,
     "values": check_values,
+    "normals": check_normals,
+    "kinds": check_kind,
+    "strided": check_strided,
+    "shared": check_shared,
+    "gathered": check_gathered,
+    "drop_blocks": check_drop_block,
+}
+
+
+# The sections of family_v1.json, whose lists are lists and whose small numbers are numbers. Its masks are bytes in
+# hexadecimal without the last word's unused ones.
+
+
+def hex_words(list):
+    return np.array([int(word, 16) for word in list], dtype=np.uint32)
+
+
+def check_family_mask(entry, keep):
+    yield "mask", list(bytes.fromhex(entry["mask"])), list(form.packed(keep)[: (len(keep) + 7) // 8])
+
+
+def check_family_mask_at(entry, index):
+    return check_family_mask(entry, form.keeps(form.uniforms_at(key_of(entry), index), float(entry["p"])))
+
+
+def check_family_normal_of_word(entry):
+    yield "z_q21", entry["z_q21"], int(form.normals_of_words(hex_words([entry["u"]]))[0])
+
+
+def check_family_normals(entry):
+    yield "z_q21", entry["z_q21"], form.normals(key_of(entry), int(entry["start"]), len(entry["z_q21"])).tolist()
+
+
+def check_family_constants(entry):
+    p = float(entry["p"])
+    a, b, v = form.alpha_constants(p)
+    yield "sigma", words(entry["sigma"]), bits(form.sigma(p))
+    yield "alpha_scale", words(entry["alpha_scale"]), bits(a)
+    yield "alpha_shift", words(entry["alpha_shift"]), bits(b)
+    yield "alpha_dropped", words(entry["alpha_dropped"]), bits(v)
+    yield "standard_evaluation", words(entry["standard_evaluation"]), bits(form.standard_evaluation(p))
+
+
+def check_family_value(entry, kind, direction, answer):
+    x, expected = hex_words(entry["x"]), hex_words(entry[answer])
+    actual = form.element_kind("f32", kind, direction, key_of(entry), float(entry["p"]), int(entry["start"]), x)
+    if len(actual) == len(expected):
+        actual = np.where(form.is_nan("f32", actual) & form.is_nan("f32", expected), expected, actual)
+    yield answer, expected.tolist(), actual.tolist()
+
+
+def check_family_values(entry):
+    for kind in ("alpha", "gaussian"):
+        yield from check_family_value(entry, kind, "forward", kind)
+
+
+def check_family_kind(entry):
+    # "standard", "standard evaluation", "alpha backward", …
+    kind, _, direction = entry["kind"].partition(" ")
+    return check_family_value(entry, kind, direction or "forward", "y")
+
+
+def check_family_shared(entry):
+    strides = form.shared_strides(entry["shape"], entry["shared"])
+    return check_family_mask_at(entry, form.strided(key_of(entry), int(entry["start"]), entry["shape"], strides))
+
+
+def check_family_gathered(entry):
+    start, shape, shared, ids = int(entry["start"]), entry["shape"], entry["shared"], entry["ids"]
+    return check_family_mask_at(entry, form.gathered(key_of(entry), start, shape, shared, ids))
+
+
+def check_family_drop_block(entry):
+    mask = form.DropBlock(key_of(entry), float(entry["p"]), int(entry["start"]), entry["shape"], entry["block"])
+    yield "rate", float(entry["rate"]), mask.rate
+    yield "rate_bits", int(entry["rate_bits"], 16), int(np.float64(mask.rate).view(np.uint64))
+    yield "threshold", int(entry["threshold"]), mask.threshold
+    yield "kept", int(entry["kept"]), int(np.count_nonzero(mask.keep))
+    yield from check_family_mask(entry, mask.keep)
+    yield "scale_count", words(entry["scale_count"]), bits(mask.scale_count())
+    yield "scale_expected", words(entry["scale_expected"]), bits(mask.scale_expected())
+
+
+FAMILY_SECTIONS = {
+    "normal_of_word": check_family_normal_of_word,
+    "normals": check_family_normals,
+    "constants": check_family_constants,
+    "values": check_family_values,
+    "kinds": check_family_kind,
+    "shared": check_family_shared,
+    "gathered": check_family_gathered,
+    "drop_block": check_family_drop_block,
 }
 
 
 def difference(name, expected, actual):
-    if isinstance(expected, list) and len(expected) == len(actual) > 4:
+    if isinstance(expected, list) and len(expected) != len(actual):
+        return f"{name}: the file has {len(expected)} values, this program {len(actual)}"
+    if isinstance(expected, list) and len(expected) > 4:
         place = next(i for i, pair in enumerate(zip(expected, actual)) if pair[0] != pair[1])
         return f"{name}[{place}]: the file has {expected[place]:x}, this program {actual[place]:x}"
     if isinstance(expected, list):
@@ -253,36 +258,62 @@ def difference(name, expected, actual):
     return f"{name}: the file has {expected}, this program {actual}"
 
 
-def main():
-    default = Path(__file__).resolve().parent.parent / "conformance" / "vectors" / "conformance_v1.json"
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else default
+def differences(check, entry):
+    """What is wrong with an entry, a line each."""
+    try:
+        return [difference(*answer) for answer in check(entry) if answer[1] != answer[2]]
+    except KeyError as error:
+        return [f"it has no {error}"]
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        return [f"it cannot be read: {error!r}"]
+
+
+def check_file(path):
+    """How many entries are wrong and how many were checked; None for a file that is not one of the two."""
     try:
         vectors = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         print(f"{path}: {error}", file=sys.stderr)
-        return 2
-    if vectors.pop("keep_rule_version", None) != "1" or set(vectors) != set(SECTIONS):
-        print(f"{path}: it is not of version 1 with the sections {', '.join(SECTIONS)}", file=sys.stderr)
-        return 2
-    wrong_entries = 0
-    for section, check in SECTIONS.items():
-        wrong = []
-        for number, entry in enumerate(vectors[section]):
-            try:
-                compared = [difference(*answer) for answer in check(entry) if answer[1] != answer[2]]
-            except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-                compared = [f"it cannot be read: {error!r}"]
-            if compared:
-                wrong.append((number, entry, compared))
-        print(f"{section}: {len(vectors[section]) - len(wrong)} of {len(vectors[section])} entries right")
-        for number, entry, compared in wrong[:SHOWN]:
+        return None
+    if not isinstance(vectors, dict):
+        vectors = {}
+    if vectors.pop("keep_rule_version", None) == "1":
+        sections, required = SECTIONS, REQUIRED
+    elif str(vectors.pop("about", "")).startswith("Known answers of the family, version 1"):
+        sections, required = FAMILY_SECTIONS, list(FAMILY_SECTIONS)
+    else:
+        print(f"{path}: it is no file of known answers of version 1", file=sys.stderr)
+        return None
+    print(f"{path}:")
+    wrong_entries = checked = 0
+    for section in vectors.keys() - sections.keys():
+        print(f"{section}: an unknown section, which nothing checks")
+        wrong_entries += 1
+    for section, check in sections.items():
+        entries = vectors.get(section, [])
+        wrong = [(i, entry, lines) for i, entry in enumerate(entries) if (lines := differences(check, entry))]
+        checked += len(entries)
+        wrong_entries += len(wrong)
+        if entries:
+            print(f"{section}: {len(entries) - len(wrong)} of {len(entries)} entries right")
+        elif section in required:
+            print(f"{section}: 0 entries, but it must have some")
+            wrong_entries += 1
+        else:
+            print(f"{section}: 0 entries")
+        for number, entry, lines in wrong[:SHOWN]:
             text = json.dumps(entry)
             print(f"  entry {number}: {text[:200]}{'…' if len(text) > 200 else ''}")
-            for line in compared:
+            for line in lines:
                 print(f"    {line}")
-        # A section without entries shows nothing.
-        wrong_entries += len(wrong) if vectors[section] else 1
-    return 1 if wrong_entries else 0
+    return wrong_entries, checked
+
+
+def main():
+    results = [check_file(path) for path in [Path(name) for name in sys.argv[1:]] or FILES]
+    if None in results or any(checked == 0 for _, checked in results):
+        return 2
+    return 1 if any(wrong for wrong, _ in results) else 0
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@
 //!
 //! A call answers three questions, in the types as in the shaders:
 //! - *which element is kept?* — a [`Mask`], made by [`Dropout::mask`] from a [`Key`]; the rule is
-//!   [`reference::keeps`] on the CPU, `shaders/random/` on the GPU, and `docs/keep-rule.md` in words;
+//!   [`reference::keeps`] on the CPU, `shaders/random/` on the GPU, and `docs/format.md` in words;
 //! - *what happens to it?* — an [`Operation`]: forward and backward scale what is kept and write +0 for the rest;
 //! - *where does it lie, and how is it stored?* — slices, or [`BufferRange`]s of your buffers, of a [`Dtype`]. A [`View`]
 //!   says which part of the logical tensor they hold.

@@ -61,7 +61,7 @@ pub fn value(dtype: Dtype, bits: u32) -> f32 {
 }
 
 /// Whether a device may return `actual` where the reference has `expected`, as the section on values of
-/// docs/keep-rule.md says.
+/// docs/format.md says.
 ///
 /// Bit-equal, but that a kept NaN gives some NaN, and a kept f32 or bf16 subnormal the exact result or a zero of its
 /// sign; computing with an f16 subnormal needs no subnormal f32. A dropped element is +0, whatever it was. Where

@@ -1,5 +1,5 @@
 //! The published known answers as this project reads and writes them: conformance/vectors/conformance_v1.json, whose format
-//! is described in docs/keep-rule.md.
+//! is described in docs/format.md.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wgpu_dropout::{Dropout, Dtype, Error, Generator, Key, Mask, View};

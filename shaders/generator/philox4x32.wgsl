@@ -39,7 +39,7 @@ fn philox4x32_10(counter: vec4<u32>, key: vec2<u32>) -> vec4<u32> {
     return philox_round(x, key + 9u * PHILOX_W32);
 }
 
-// Four random words for a group of eight elements; what `part` and `domain` are, docs/keep-rule.md says.
+// Four random words for a group of eight elements; what `part` and `domain` are, docs/format.md says.
 fn dropout_random_block(seed: vec2<u32>, stream: vec2<u32>, group: vec2<u32>, part: u32, domain: u32) -> vec4<u32> {
     return philox4x32_10(vec4<u32>(group.x, group.y | (part << 31u) | (domain << 24u), stream), seed);
 }

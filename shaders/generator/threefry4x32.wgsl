@@ -41,7 +41,7 @@ fn threefry4x32_20(counter: vec4<u32>, key: vec4<u32>) -> vec4<u32> {
     return x + vec4<u32>(key.x, key.y, key.z, key.w + 5u);
 }
 
-// Four random words for a group of eight elements; what `part` and `domain` are, docs/keep-rule.md says.
+// Four random words for a group of eight elements; what `part` and `domain` are, docs/format.md says.
 fn dropout_random_block(seed: vec2<u32>, stream: vec2<u32>, group: vec2<u32>, part: u32, domain: u32) -> vec4<u32> {
     return threefry4x32_20(vec4<u32>(group, part, domain), vec4<u32>(seed, stream));
 }

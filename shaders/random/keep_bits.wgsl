@@ -1,4 +1,4 @@
-// The keep rule for 32 elements at once, from any start. docs/keep-rule.md is the format.
+// The keep rule for 32 elements at once, from any start. docs/format.md is the format.
 // needs: alignment, random/keep_rule
 
 // The lanes whose 16 bits are at most the high 16 bits of `limit`.

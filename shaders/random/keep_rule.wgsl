@@ -1,4 +1,4 @@
-// The keep rule, version 1: what names a mask, and its random blocks. docs/keep-rule.md is the format.
+// The keep rule, version 1: what names a mask, and its random blocks. docs/format.md is the format.
 // needs: generator
 
 // One random mask, from the index in the logical tensor where the data starts. 64-bit values are (low, high).

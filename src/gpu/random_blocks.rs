@@ -9,7 +9,7 @@ use super::{
 use crate::{Error, Generator, kernels, reference};
 
 /// The counter and the key of one random block, as the keep rule names them. With Threefry the counter's words are
-/// `group`, `part`, `domain` and the key's are `seed`, `stream`; for Philox see docs/keep-rule.md.
+/// `group`, `part`, `domain` and the key's are `seed`, `stream`; for Philox see docs/format.md.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct BlockCounter {

@@ -1,9 +1,9 @@
-//! The keep rule, version 1: which elements a mask keeps. This is docs/keep-rule.md in Rust.
+//! The keep rule, version 1: which elements a mask keeps. This is docs/format.md in Rust.
 
 use super::{philox4x32_10, threefry4x32_20};
 use crate::{Generator, Key, Mask};
 
-/// What a random block is for. Other noise takes other domains; docs/keep-rule.md registers them.
+/// What a random block is for. Other noise takes other domains; docs/format.md registers them.
 pub const KEEP_DOMAIN: u32 = 0;
 
 /// Whether the element at `local` position of the data, of the mask's view, is kept.
