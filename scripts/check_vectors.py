@@ -93,6 +93,7 @@ def check_view(entry):
     start, row_length, row_pitch, skip, length = (int(entry[name]) for name in names)
     # In Python's integers, which have no end.
     index = [start + (skip + j) // row_length * row_pitch + (skip + j) % row_length for j in range(length)]
+    form.check_end(key_of(entry), max(index, default=-1) + 1, 3)
     return check_packed_at(entry, np.array(index, dtype=np.uint64))
 
 
