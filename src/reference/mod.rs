@@ -13,6 +13,6 @@ mod threefry4x32;
 pub(crate) use dropout::reserve;
 pub use dropout::{apply_mask, backward, forward, gathered_keep_mask, keep_mask, run};
 pub use keep_rule::{KEEP_DOMAIN, keeps, random_block, uniform};
-pub use normal::{NORMAL_DOMAIN, normal, normal_q21, normals, normals_q21};
+pub use normal::{NORMAL_DOMAIN, normal, normal_q21, normal_q21_of, normals, normals_q21};
 pub use philox4x32::{philox4x32, philox4x32_10};
 pub use threefry4x32::{threefry4x32, threefry4x32_20};

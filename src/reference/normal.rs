@@ -11,10 +11,15 @@ pub const NORMAL_DOMAIN: u32 = 1;
 /// It approximates −Φ⁻¹(m·2⁻³³), where the odd number m = 2u + 1 mod 2³² has lost u's highest bit, the sign: an octave
 /// of the tail takes 16 segments of the table.
 pub fn normal_q21(u: u32) -> i32 {
+    normal_q21_of(&NORMAL_TABLE, u)
+}
+
+/// The same with any table, so that tests can break it on purpose.
+pub fn normal_q21_of(table: &[[u32; 3]; 512], u: u32) -> i32 {
     let m = u << 1 | 1;
     let octave = m.leading_zeros();
     let n = m << octave;
-    let [a, b, c] = NORMAL_TABLE[(16 * octave + (n >> 27 & 15)) as usize];
+    let [a, b, c] = table[(16 * octave + (n >> 27 & 15)) as usize];
     let x = n >> 11 & 0xffff;
     let z = (a - (x * (b - (x * c >> 16)) >> 15)) as i32;
     if u >> 31 == 1 { -z } else { z }
