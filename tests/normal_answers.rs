@@ -54,7 +54,7 @@ fn the_packed_table_is_the_table() {
         // What its documentation says may be had at once.
         for x in 0..=0xffff {
             let at_once = (second | 0xffff).checked_sub(x * (second & 0xffff)).unwrap() >> 16;
-            assert_eq!(at_once, b - (x * c >> 16), "{b} {c} {x}");
+            assert_eq!(at_once, b - ((x * c) >> 16), "{b} {c} {x}");
         }
     }
 }

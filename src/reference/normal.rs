@@ -21,7 +21,7 @@ pub fn normal_q21_of(table: &[[u32; 3]; 512], u: u32) -> i32 {
     let n = m << octave;
     let [a, b, c] = table[(16 * octave + (n >> 27 & 15)) as usize];
     let x = n >> 11 & 0xffff;
-    let z = (a - (x * (b - (x * c >> 16)) >> 15)) as i32;
+    let z = (a - ((x * (b - ((x * c) >> 16))) >> 15)) as i32;
     if u >> 31 == 1 { -z } else { z }
 }
 
