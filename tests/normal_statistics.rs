@@ -6,7 +6,7 @@
 //! **Scores**, as in statistics.rs: each is close to a standard normal variable for a sound source, and the worst must stay
 //! within ±5 ([`scores::LIMIT`]), which a normal score leaves with probability 5.7e-7. Distances of distributions
 //! (Kolmogorov and Smirnov; Anderson and Darling) are brought to scores by their probability. The sound sources make at most
-//! [`MOST_SCORES`] = 6,000 in all, so generators without any flaw would fail for one choice of keys in about 550. Sums of
+//! [`MOST_SCORES`] = 3,200 in all, so generators without any flaw would fail for one choice of keys in about 550. Sums of
 //! fourth powers and of products of squares are skew, which can make that four times as much. The keys are fixed: what
 //! passes once passes always, and a failure means that the normals have changed.
 //!

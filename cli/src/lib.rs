@@ -10,10 +10,12 @@ mod error;
 mod info;
 mod kernels;
 mod mask;
+mod noise;
 pub mod npy;
 mod output;
 mod processor;
 mod progress;
+mod stream;
 mod verify;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -33,6 +35,7 @@ enum Command {
     Info(info::Args),
     Apply(apply::Args),
     Mask(mask::Args),
+    Noise(noise::Args),
     Verify(verify::Args),
     Bench(bench::Args),
     Kernels(kernels::Args),
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Mask(args) => mask::run(&args),
+        Command::Noise(args) => noise::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Kernels(args) => kernels::run(&args),
@@ -68,6 +72,7 @@ pub fn check(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String
     match Cli::try_parse_from(arguments).map_err(|error| error.to_string())?.command {
         Command::Apply(args) => args.check(),
         Command::Mask(args) => args.check(),
+        Command::Noise(args) => return args.check().map_err(|error| error.to_string()),
         Command::Info(_) | Command::Verify(_) | Command::Bench(_) | Command::Kernels(_) => return Ok(()),
     }
     .map(|_| ())

@@ -1,11 +1,6 @@
 //! `mask`: keep masks as a stream of bytes.
 
-use std::{
-    io::{self, IsTerminal, Write},
-    path::{Path, PathBuf},
-    sync::mpsc::sync_channel,
-    thread,
-};
+use std::path::PathBuf;
 
 use wgpu_dropout::Mask;
 
@@ -13,9 +8,8 @@ use crate::{
     args::{MaskArgs, ProcessorArgs, number},
     error::Error,
     npy::Header,
-    output::WholeFile,
-    processor::Processor,
     progress,
+    stream::{Sink, for_each_chunk},
 };
 
 /// Write a keep mask: 1 = kept
@@ -90,12 +84,15 @@ pub fn run(args: &Args) -> Result<(), Error> {
     if args.format == Format::Npy {
         sink.write(&Vec::from(&Header::new("|b1", &[args.count])))?;
     }
-    let bar = progress::bar(args.count, processor.chunk_of_mask());
+    // A multiple of 32 elements, so that the packed words join.
+    let chunk = processor.chunk_of_mask();
+    let bar = progress::bar(args.count, chunk);
     let mut done = 0;
-    for_each_chunk(&processor, &mask, total, |words, length| {
+    let compute = |first, length| processor.keep_mask(&mask.skip(first), length);
+    for_each_chunk(chunk, total, compute, |words, length| {
         match args.format {
-            Format::Bits => sink.write(bytemuck::cast_slice(words))?,
-            Format::Bytes | Format::Npy => write_a_byte_each(&mut sink, words, length)?,
+            Format::Bits => sink.write(bytemuck::cast_slice(&words))?,
+            Format::Bytes | Format::Npy => write_a_byte_each(&mut sink, &words, length)?,
         }
         done += length;
         bar.set_position(done);
@@ -103,38 +100,6 @@ pub fn run(args: &Args) -> Result<(), Error> {
     })?;
     bar.finish_and_clear();
     sink.finish()
-}
-
-/// Calls `write(words, length)` for each chunk in order, while the next one is being computed.
-fn for_each_chunk(
-    processor: &Processor,
-    mask: &Mask,
-    total: u128,
-    mut write: impl FnMut(&[u32], u64) -> Result<(), Error>,
-) -> Result<(), Error> {
-    // A multiple of 32 elements, so that the packed words join.
-    let chunk = processor.chunk_of_mask();
-    let (sender, receiver) = sync_channel(1);
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut done: u128 = 0;
-            while done < total {
-                let length = u128::from(chunk).min(total - done) as u64;
-                let words = processor.keep_mask(&mask.skip(done as u64), length);
-                let failed = words.is_err();
-                // Nobody receives any more when writing has failed.
-                if sender.send((words, length)).is_err() || failed {
-                    return;
-                }
-                done += u128::from(length);
-            }
-        });
-        // By value, so that an early return closes the channel.
-        for (words, length) in receiver {
-            write(&words?, length)?;
-        }
-        Ok(())
-    })
 }
 
 fn write_a_byte_each(sink: &mut Sink, words: &[u32], length: u64) -> Result<(), Error> {
@@ -152,36 +117,4 @@ fn write_a_byte_each(sink: &mut Sink, words: &[u32], length: u64) -> Result<(), 
         left -= written;
     }
     Ok(())
-}
-
-/// Where the bytes go.
-enum Sink {
-    File(WholeFile),
-    Stdout(io::StdoutLock<'static>),
-}
-
-impl Sink {
-    fn open(path: Option<&Path>) -> Result<Self, Error> {
-        match path {
-            Some(path) => Ok(Self::File(WholeFile::create(path)?)),
-            None if io::stdout().is_terminal() => {
-                Err(Error::Options("a mask is binary and standard output is a terminal: give --output FILE, or a pipe"))
-            }
-            None => Ok(Self::Stdout(io::stdout().lock())),
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        match self {
-            Self::File(file) => file.write(bytes),
-            Self::Stdout(stdout) => stdout.write_all(bytes).map_err(Error::Stdout),
-        }
-    }
-
-    fn finish(self) -> Result<(), Error> {
-        match self {
-            Self::File(file) => file.finish(),
-            Self::Stdout(mut stdout) => stdout.flush().map_err(Error::Stdout),
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::{num::NonZero, thread};
 
-use wgpu_dropout::{Context, Element, Error, Mask, reference};
+use wgpu_dropout::{Context, Element, Error, Generator, Key, Mask, reference};
 
 pub enum Processor {
     Gpu(Context),
@@ -41,6 +41,16 @@ impl Processor {
         }
     }
 
+    /// Standard normals.
+    pub fn normals(&self, generator: Generator, key: Key, start: u64, count: u64) -> Result<Vec<f32>, Error> {
+        match self {
+            // TODO: context.normals_blocking(generator, key, start, count), once there is one.
+            Self::Gpu(_) | Self::Cpu => {
+                in_parts(count, |first, length| reference::normals(generator, key, start + first, length))
+            }
+        }
+    }
+
     /// How many elements of at most 4 bytes to handle at once, so that memory stays bounded and the device can bind them.
     pub fn chunk_of_values(&self) -> u64 {
         self.chunk(1 << 22, 32)
@@ -71,6 +81,11 @@ fn on_every_core<T: Send>(
     compute: impl Fn(&Mask, u64, u64) -> Result<Vec<T>, Error> + Sync,
 ) -> Result<Vec<T>, Error> {
     mask.check_length(length)?;
+    in_parts(length, |first, length| compute(&mask.skip(first), first, length))
+}
+
+/// The same for what has no mask: `compute(first, length)`.
+fn in_parts<T: Send>(length: u64, compute: impl Fn(u64, u64) -> Result<Vec<T>, Error> + Sync) -> Result<Vec<T>, Error> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
     let share = length.div_ceil(cores).next_multiple_of(GRAIN);
     let compute = &compute;
@@ -78,8 +93,7 @@ fn on_every_core<T: Send>(
         let threads: Vec<_> = (0..length.div_ceil(share.max(1)))
             .map(|part| {
                 let first = part * share;
-                let part = mask.skip(first);
-                scope.spawn(move || compute(&part, first, share.min(length - first)))
+                scope.spawn(move || compute(first, share.min(length - first)))
             })
             .collect();
         let mut whole = Vec::new();

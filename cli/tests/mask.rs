@@ -195,13 +195,7 @@ fn a_full_disk_is_an_error() {
 #[cfg(target_os = "linux")]
 #[test]
 fn nothing_binary_goes_to_a_terminal() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&controller).unwrap();
-    unlockpt(&controller).unwrap();
-    let name = ptsname(&controller, vec![]).unwrap().into_string().unwrap();
-    let terminal = std::fs::OpenOptions::new().write(true).open(name).unwrap();
+    let (_controller, terminal) = common::terminal();
     let options = ["mask", "--p", "0.1", "--seed", "1", "--cpu", "--count", "64"];
     let output = command().args(options).stdout(terminal).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();

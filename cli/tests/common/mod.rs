@@ -80,6 +80,18 @@ fn names(directory: &Path) -> BTreeSet<String> {
     fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+/// A terminal's two ends: the controller, which must live as long, and what a program writes to.
+#[cfg(target_os = "linux")]
+pub fn terminal() -> (std::os::fd::OwnedFd, fs::File) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let name = ptsname(&controller, vec![]).unwrap().into_string().unwrap();
+    (controller, fs::OpenOptions::new().write(true).open(name).unwrap())
+}
+
 /// An .npy file, version 1.0, with this text as its header.
 pub fn npy_with_header(text: &str, data: &[u8]) -> Vec<u8> {
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
