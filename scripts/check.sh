@@ -12,5 +12,5 @@ run() {
 run cargo fmt --all -- --check
 run cargo clippy --package wgpu-dropout --all-features -- -D warnings
 run cargo test --package wgpu-dropout --no-default-features --lib
-run cargo test --package wgpu-dropout --no-default-features --test known_answers
+run cargo test --package wgpu-dropout --no-default-features --test known_answers --test normal_answers
 printf '\nNothing wrong. scripts/test.sh runs everything, on every adapter.\n'

@@ -23,4 +23,6 @@ run cargo test --workspace --all-features
 # The keep rule and the CPU reference do without wgpu.
 run cargo test --package wgpu-dropout --no-default-features --lib --tests
 run cargo test --package wgpu-dropout --no-default-features --doc
+# The normals, over every word that they are made of.
+run cargo run --release --package wgpu-dropout-quality
 printf '\nAll tests passed.\n'

@@ -1,7 +1,7 @@
 //! How good the normals are, over all 2³² words that they can be made of: `cargo run --release -p wgpu-dropout-quality`.
 //!
 //! The exit status is 1 where a figure is not the one that the format gives. With `--broken-table N` entry N of the table
-//! is broken first, so that one can see it fail.
+//! is broken first, so that one can see it fail. docs/normal-quality.md is its report.
 
 mod census;
 mod figures;
