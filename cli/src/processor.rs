@@ -44,10 +44,8 @@ impl Processor {
     /// Standard normals.
     pub fn normals(&self, generator: Generator, key: Key, start: u64, count: u64) -> Result<Vec<f32>, Error> {
         match self {
-            // TODO: context.normals_blocking(generator, key, start, count), once there is one.
-            Self::Gpu(_) | Self::Cpu => {
-                in_parts(count, |first, length| reference::normals(generator, key, start + first, length))
-            }
+            Self::Gpu(context) => context.normals_blocking(generator, key, start, count),
+            Self::Cpu => in_parts(count, |first, length| reference::normals(generator, key, start + first, length)),
         }
     }
 
