@@ -1,6 +1,6 @@
 //! `apply`: dropout of an array in a file.
 
-use std::{fs::File, path::PathBuf};
+use std::path::PathBuf;
 
 use half::{bf16, f16};
 use wgpu_dropout::{Dtype, Element, Mask};
@@ -8,7 +8,7 @@ use wgpu_dropout::{Dtype, Element, Mask};
 use crate::{
     args::{MaskArgs, ProcessorArgs},
     error::Error,
-    npy::{Header, printable, read_full},
+    input::{Input, dtype},
     output::WholeFile,
     progress,
 };
@@ -40,11 +40,6 @@ pub struct Args {
     /// The file to create or replace
     #[arg(value_name = "OUT.npy")]
     output: PathBuf,
-}
-
-fn dtype(name: &str) -> Result<Dtype, String> {
-    let found = Dtype::ALL.iter().copied().find(|dtype| dtype.name() == name);
-    found.ok_or_else(|| "it must be f32, f16 or bf16".to_owned())
 }
 
 impl Args {
@@ -85,112 +80,4 @@ fn apply<T: Element + Send + Sync>(args: &Args, mask: &Mask, mut input: Input) -
     input.end()?;
     bar.finish_and_clear();
     output.finish()
-}
-
-/// An array that is read in chunks.
-struct Input {
-    file: File,
-    path: PathBuf,
-    header: Header,
-    dtype: Dtype,
-    elements: u64,
-    /// Bytes of data read so far.
-    read: u64,
-}
-
-impl Input {
-    /// Checks whatever can be known before the data is read.
-    fn open(path: &PathBuf, wanted: Option<Dtype>) -> Result<Self, Error> {
-        let problem = |problem: String| Error::input(path, problem);
-        let mut file = File::open(path)
-            .map_err(|error| problem(format!("it cannot be opened: {error}: check the path and its permissions")))?;
-        let (header, header_bytes) = Header::read(&mut file).map_err(problem)?;
-        let dtype = match (header.descr.as_str(), wanted) {
-            ("<f4", None | Some(Dtype::F32)) => Dtype::F32,
-            ("<f2", None | Some(Dtype::F16)) => Dtype::F16,
-            ("<u2", Some(Dtype::Bf16)) => Dtype::Bf16,
-            (descr, wanted) => return Err(problem(dtype_problem(descr, wanted))),
-        };
-        if header.fortran_order {
-            let remedy = "save numpy.ascontiguousarray(a) instead of a";
-            return Err(problem(format!("it is in Fortran order, and only C order is supported: {remedy}")));
-        }
-        let bytes = header.elements().and_then(|elements| elements.checked_mul(dtype.size())).ok_or_else(|| {
-            problem(format!("its shape {} has more than 2^64 bytes of data", printable(&header.shape_text())))
-        })?;
-        let input = Self { file, path: path.clone(), header, dtype, elements: bytes / dtype.size(), read: 0 };
-        // A pipe has no length; there the end of the data tells.
-        if let Some(metadata) = input.file.metadata().ok().filter(std::fs::Metadata::is_file) {
-            let found = metadata.len().saturating_sub(header_bytes);
-            if found != bytes {
-                return Err(input.length_problem(&found.to_string()));
-            }
-        }
-        Ok(input)
-    }
-
-    fn read<T: Element>(&mut self, elements: u64) -> Result<Vec<T>, Error> {
-        let mut values = vec![T::zeroed(); elements as usize];
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut values);
-        let wanted = bytes.len();
-        let read = read_full(&mut self.file, bytes).map_err(|error| self.read_problem(&error))?;
-        self.read += read as u64;
-        if read < wanted {
-            return Err(self.length_problem(&self.read.to_string()));
-        }
-        Ok(values)
-    }
-
-    /// Checks that nothing follows the data.
-    fn end(mut self) -> Result<(), Error> {
-        match read_full(&mut self.file, &mut [0]) {
-            Ok(0) => Ok(()),
-            Ok(_) => Err(self.length_problem(&format!("more than {}", self.read))),
-            Err(error) => Err(self.read_problem(&error)),
-        }
-    }
-
-    fn read_problem(&self, error: &std::io::Error) -> Error {
-        Error::input(&self.path, format!("it cannot be read: {error}"))
-    }
-
-    fn length_problem(&self, found: &str) -> Error {
-        let expected = self.elements * self.dtype.size();
-        let shape = printable(&self.header.shape_text());
-        let problem = format!(
-            "its shape {shape} needs {expected} bytes of data, and there are {found}: the file is damaged; save it again"
-        );
-        Error::input(&self.path, problem)
-    }
-}
-
-fn dtype_problem(descr: &str, wanted: Option<Dtype>) -> String {
-    let found = quoted(descr);
-    match (descr, wanted) {
-        ("<u2", None) => {
-            format!("its dtype is {found}: if these are the bits of bf16 numbers, say so with --dtype bf16")
-        }
-        ("<f4" | "<f2" | "<u2", Some(dtype)) => {
-            let numpy = match dtype {
-                Dtype::F32 => "'<f4'",
-                Dtype::F16 => "'<f2'",
-                Dtype::Bf16 => "'<u2', the bits of bf16 numbers",
-                _ => "another",
-            };
-            format!("its dtype is {found}, and --dtype {dtype} needs {numpy}: give another --dtype, or none")
-        }
-        _ => {
-            let what = match descr.as_bytes() {
-                b">f4" | b">f2" => " (big-endian)",
-                [b'[', ..] => " (structured: choose one field first)",
-                _ => "",
-            };
-            let remedy = "save a.astype('<f4') instead of a";
-            format!("its dtype is {found}{what}, and only '<f4', '<f2' and, as bf16, '<u2' are supported: {remedy}")
-        }
-    }
-}
-
-fn quoted(descr: &str) -> String {
-    if descr.starts_with('[') { printable(descr) } else { format!("'{}'", printable(descr)) }
 }

@@ -8,6 +8,7 @@ mod args;
 mod bench;
 mod error;
 mod info;
+mod input;
 mod kernels;
 mod mask;
 mod noise;
