@@ -7,6 +7,8 @@ use crate::{Kind, Mask};
 pub(crate) enum Effect {
     /// The bits as they are, whatever the mask.
     Copy,
+    /// +0, whatever the mask.
+    Drop,
     /// `x·scale`, whatever the mask.
     Multiply { scale: f32 },
     /// `keep ? x·scale : +0`.
@@ -31,23 +33,23 @@ pub(crate) enum Direction {
 impl Effect {
     /// Whether it depends on which elements are kept, or on a normal.
     pub(crate) const fn is_random(&self) -> bool {
-        !matches!(self, Self::Copy | Self::Multiply { .. })
+        !matches!(self, Self::Copy | Self::Drop | Self::Multiply { .. })
     }
 
     pub(crate) fn new(mask: &Mask, direction: Direction) -> Self {
         let threshold = mask.dropout_threshold();
         if !mask.training() {
             return match mask.kind() {
+                Kind::Standard if threshold == 0 => Self::Drop,
                 Kind::Standard if threshold < 1 << 32 => Self::Multiply { scale: quotient(threshold) as f32 },
                 _ => Self::Copy,
             };
         }
         match (mask.kind(), direction) {
             _ if threshold == 1 << 32 => Self::Copy,
+            _ if threshold == 0 => Self::Drop,
             (Kind::Standard, _) => Self::Select,
             (Kind::Gaussian, _) => Self::Gaussian { sigma: sigma(threshold) },
-            // Everything is dropped, to +0 as in PyTorch.
-            (Kind::Alpha, _) if threshold == 0 => Self::Scale { scale: 0.0 },
             (Kind::Alpha, Direction::Forward) => {
                 let Affine { scale, shift, dropped } = Affine::new(threshold);
                 Self::Alpha { scale, shift, dropped }

@@ -126,10 +126,7 @@ impl View {
         let problem = |problem: String| Err(Error::Shape { shape: shape.to_vec(), problem });
         for (i, &axis) in axes.iter().enumerate() {
             if axis >= shape.len() {
-                return problem(format!(
-                    "axis {axis} is to be shared, and the axes are 0 to {}",
-                    shape.len().max(1) - 1
-                ));
+                return problem(format!("axis {axis} is to be shared, and it has {}, counted from 0", shape.len()));
             }
             if axes[..i].contains(&axis) {
                 return problem(format!("axis {axis} is to be shared twice: name it once"));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use half::{bf16, f16};
-use wgpu_dropout::{Dtype, Element, Mask};
+use wgpu_dropout::{Dtype, Element, Kind, Mask, Operation};
 
 use crate::{
     args::{MaskArgs, ProcessorArgs},
@@ -11,6 +11,7 @@ use crate::{
     input::{Input, dtype},
     output::WholeFile,
     progress,
+    sharing::SharingArgs,
 };
 
 /// Apply dropout to an .npy array
@@ -21,6 +22,17 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     mask: MaskArgs,
+
+    #[command(flatten)]
+    sharing: SharingArgs,
+
+    /// What happens to the elements: inverted, standard, alpha or gaussian
+    #[arg(long, default_value_t)]
+    kind: Kind,
+
+    /// Evaluation instead of training: the identity, but for standard dropout, which multiplies by 1 - p
+    #[arg(long, conflicts_with = "backward")]
+    evaluate: bool,
 
     /// Take IN as the gradient of the output and compute that of the input
     #[arg(long)]
@@ -45,34 +57,40 @@ pub struct Args {
 impl Args {
     /// The mask, when the options make sense.
     pub fn check(&self) -> Result<Mask, Error> {
-        self.mask.mask()
+        self.mask.mask(self.kind, !self.evaluate)
     }
 }
 
 pub fn run(args: &Args) -> Result<(), Error> {
     let mask = args.check()?;
     let input = Input::open(&args.input, args.dtype)?;
-    mask.check_length(input.elements)?;
+    let (mask, row_ids) = args.sharing.mask(mask, input.shape())?;
+    mask.check_length(input.elements())?;
     match input.dtype {
-        Dtype::F32 => apply::<f32>(args, &mask, input),
-        Dtype::F16 => apply::<f16>(args, &mask, input),
-        Dtype::Bf16 => apply::<bf16>(args, &mask, input),
+        Dtype::F32 => apply::<f32>(args, mask, row_ids.as_deref(), input),
+        Dtype::F16 => apply::<f16>(args, mask, row_ids.as_deref(), input),
+        Dtype::Bf16 => apply::<bf16>(args, mask, row_ids.as_deref(), input),
         other => unreachable!("no array is read as {other}"),
     }
 }
 
-fn apply<T: Element + Send + Sync>(args: &Args, mask: &Mask, mut input: Input) -> Result<(), Error> {
+fn apply<T: Element + Send + Sync>(
+    args: &Args,
+    mask: Mask,
+    row_ids: Option<&[u32]>,
+    mut input: Input,
+) -> Result<(), Error> {
     let mut output = WholeFile::create(&args.output)?;
     let processor = args.processor.open()?;
 
-    output.write(&Vec::from(&input.header))?;
-    let chunk = processor.chunk_of_values();
-    let bar = progress::bar(input.elements, chunk);
+    output.write(&Vec::from(input.header()))?;
+    let operation = if args.backward { Operation::Backward(mask) } else { Operation::Forward(mask) };
+    let (elements, chunk) = (input.elements(), processor.chunk_of_values());
+    let bar = progress::bar(elements, chunk);
     let mut done = 0;
-    while done < input.elements {
-        let x: Vec<T> = input.read(chunk.min(input.elements - done))?;
-        let mask = mask.skip(done);
-        let y = if args.backward { processor.backward(&mask, &x) } else { processor.forward(&mask, &x) }?;
+    while done < elements {
+        let x: Vec<T> = input.read(chunk.min(elements - done))?;
+        let y = processor.run(operation.skip(done), &x, row_ids)?;
         output.write(bytemuck::cast_slice(&y))?;
         done += x.len() as u64;
         bar.set_position(done);

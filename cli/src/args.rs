@@ -1,6 +1,6 @@
 //! The options that several commands share.
 
-use wgpu_dropout::{Dropout, Generator, Key, Mask, View, kernels::Schedule};
+use wgpu_dropout::{Dropout, Generator, Key, Kind, Mask, View, kernels::Schedule};
 
 use crate::{adapter, error::Error, processor::Processor};
 
@@ -37,8 +37,8 @@ pub struct MaskArgs {
 }
 
 impl MaskArgs {
-    pub fn mask(&self) -> Result<Mask, Error> {
-        let dropout = Dropout::new(self.p)?.with_generator(self.generator);
+    pub fn mask(&self, kind: Kind, training: bool) -> Result<Mask, Error> {
+        let dropout = Dropout::of_kind(kind, self.p)?.with_generator(self.generator).with_training(training);
         let view = match (self.row_length, self.row_pitch) {
             (Some(length), Some(pitch)) => View::rows(self.start, length, pitch),
             _ => View::contiguous(self.start),

@@ -18,50 +18,110 @@ pub fn dtype(name: &str) -> Result<Dtype, String> {
     found.ok_or_else(|| "it must be f32, f16 or bf16".to_owned())
 }
 
-/// An array that is read in chunks.
+/// An array of numbers that is read in chunks.
 pub struct Input {
-    file: File,
-    path: PathBuf,
-    pub header: Header,
+    array: Array,
     pub dtype: Dtype,
-    pub elements: u64,
-    /// Bytes of data read so far.
-    read: u64,
 }
 
 impl Input {
     /// Checks whatever can be known before the data is read.
     pub fn open(path: &Path, wanted: Option<Dtype>) -> Result<Self, Error> {
-        let problem = |problem: String| Error::input(path, problem);
-        let mut file = File::open(path)
-            .map_err(|error| problem(format!("it cannot be opened: {error}: check the path and its permissions")))?;
-        let (header, header_bytes) = Header::read(&mut file).map_err(problem)?;
-        let dtype = match (header.descr.as_str(), wanted) {
-            ("<f4", None | Some(Dtype::F32)) => Dtype::F32,
-            ("<f2", None | Some(Dtype::F16)) => Dtype::F16,
-            ("<u2", Some(Dtype::Bf16)) => Dtype::Bf16,
-            (descr, wanted) => return Err(problem(dtype_problem(descr, wanted))),
-        };
-        if header.fortran_order {
-            let remedy = "save numpy.ascontiguousarray(a) instead of a";
-            return Err(problem(format!("it is in Fortran order, and only C order is supported: {remedy}")));
-        }
-        let bytes = header.elements().and_then(|elements| elements.checked_mul(dtype.size())).ok_or_else(|| {
-            problem(format!("its shape {} has more than 2^64 bytes of data", printable(&header.shape_text())))
+        let mut dtype = Dtype::F32;
+        let array = Array::open(path, |descr| {
+            dtype = match (descr, wanted) {
+                ("<f4", None | Some(Dtype::F32)) => Dtype::F32,
+                ("<f2", None | Some(Dtype::F16)) => Dtype::F16,
+                ("<u2", Some(Dtype::Bf16)) => Dtype::Bf16,
+                (descr, wanted) => return Err(dtype_problem(descr, wanted)),
+            };
+            Ok(dtype.size())
         })?;
-        let input = Self { file, path: path.to_owned(), header, dtype, elements: bytes / dtype.size(), read: 0 };
-        // A pipe has no length; there the end of the data tells.
-        if let Some(metadata) = input.file.metadata().ok().filter(std::fs::Metadata::is_file) {
-            let found = metadata.len().saturating_sub(header_bytes);
-            if found != bytes {
-                return Err(input.length_problem(&found.to_string()));
-            }
-        }
-        Ok(input)
+        Ok(Self { array, dtype })
+    }
+
+    pub fn header(&self) -> &Header {
+        &self.array.header
+    }
+
+    pub fn shape(&self) -> &[u64] {
+        &self.array.header.shape
+    }
+
+    pub fn elements(&self) -> u64 {
+        self.array.elements
     }
 
     /// The next elements.
     pub fn read<T: Element>(&mut self, elements: u64) -> Result<Vec<T>, Error> {
+        self.array.read(elements)
+    }
+
+    /// Checks that nothing follows the data.
+    pub fn end(self) -> Result<(), Error> {
+        self.array.end()
+    }
+}
+
+/// The ids of rows: all of an array of '<u4' with one axis.
+pub fn read_row_ids(path: &Path) -> Result<Vec<u32>, Error> {
+    let mut array = Array::open(path, |descr| match descr {
+        "<u4" => Ok(4),
+        other => {
+            Err(format!("its dtype is {}, and row ids are '<u4': save a.astype('<u4') instead of a", quoted(other)))
+        }
+    })?;
+    if array.header.shape.len() != 1 {
+        let shape = printable(&array.header.shape_text());
+        return Err(Error::input(
+            path,
+            format!("its shape is {shape}, and row ids have one axis: save a.ravel() instead"),
+        ));
+    }
+    let ids = array.read(array.elements)?;
+    array.end()?;
+    Ok(ids)
+}
+
+/// An .npy file.
+struct Array {
+    file: File,
+    path: PathBuf,
+    header: Header,
+    /// Bytes of an element.
+    size: u64,
+    elements: u64,
+    /// Bytes of data read so far.
+    read: u64,
+}
+
+impl Array {
+    /// `size` gives the bytes of an element, or what is wrong with its type.
+    fn open(path: &Path, size: impl FnOnce(&str) -> Result<u64, String>) -> Result<Self, Error> {
+        let problem = |problem: String| Error::input(path, problem);
+        let mut file = File::open(path)
+            .map_err(|error| problem(format!("it cannot be opened: {error}: check the path and its permissions")))?;
+        let (header, header_bytes) = Header::read(&mut file).map_err(problem)?;
+        let size = size(&header.descr).map_err(problem)?;
+        if header.fortran_order {
+            let remedy = "save numpy.ascontiguousarray(a) instead of a";
+            return Err(problem(format!("it is in Fortran order, and only C order is supported: {remedy}")));
+        }
+        let bytes = header.elements().and_then(|elements| elements.checked_mul(size)).ok_or_else(|| {
+            problem(format!("its shape {} has more than 2^64 bytes of data", printable(&header.shape_text())))
+        })?;
+        let array = Self { file, path: path.to_owned(), header, size, elements: bytes / size, read: 0 };
+        // A pipe has no length; there the end of the data tells.
+        if let Some(metadata) = array.file.metadata().ok().filter(std::fs::Metadata::is_file) {
+            let found = metadata.len().saturating_sub(header_bytes);
+            if found != bytes {
+                return Err(array.length_problem(&found.to_string()));
+            }
+        }
+        Ok(array)
+    }
+
+    fn read<T: bytemuck::Pod>(&mut self, elements: u64) -> Result<Vec<T>, Error> {
         let mut values = vec![T::zeroed(); elements as usize];
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut values);
         let wanted = bytes.len();
@@ -73,8 +133,7 @@ impl Input {
         Ok(values)
     }
 
-    /// Checks that nothing follows the data.
-    pub fn end(mut self) -> Result<(), Error> {
+    fn end(mut self) -> Result<(), Error> {
         match read_full(&mut self.file, &mut [0]) {
             Ok(0) => Ok(()),
             Ok(_) => Err(self.length_problem(&format!("more than {}", self.read))),
@@ -87,7 +146,7 @@ impl Input {
     }
 
     fn length_problem(&self, found: &str) -> Error {
-        let expected = self.elements * self.dtype.size();
+        let expected = self.elements * self.size;
         let shape = printable(&self.header.shape_text());
         let problem = format!(
             "its shape {shape} needs {expected} bytes of data, and there are {found}: the file is damaged; save it again"

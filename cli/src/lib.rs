@@ -16,6 +16,7 @@ pub mod npy;
 mod output;
 mod processor;
 mod progress;
+mod sharing;
 mod stream;
 mod verify;
 

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use wgpu_dropout::Mask;
+use wgpu_dropout::{Kind, Mask};
 
 use crate::{
     args::{MaskArgs, ProcessorArgs, number},
     error::Error,
     npy::Header,
     progress,
+    sharing::SharingArgs,
     stream::{Sink, for_each_chunk},
 };
 
@@ -23,7 +24,15 @@ pub struct Args {
 
     /// How many elements; 0 means without end
     #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]
-    count: u64,
+    #[arg(required_unless_present = "shape", conflicts_with_all = ["shape", "share", "strides", "row_ids"])]
+    count: Option<u64>,
+
+    /// The shape of the elements (row-major) instead of their count
+    #[arg(long, value_name = "SHAPE", value_delimiter = ',', value_parser = number, allow_hyphen_values = true)]
+    shape: Option<Vec<u64>>,
+
+    #[command(flatten)]
+    sharing: SharingArgs,
 
     /// How an element is written
     #[arg(long, value_enum, default_value_t = Format::Bits)]
@@ -43,15 +52,15 @@ enum Format {
     Bits,
     /// One byte an element, 0 or 1
     Bytes,
-    /// An .npy array of booleans ('|b1') of shape (N,)
+    /// An .npy array of booleans ('|b1') of the shape, or of shape (N,)
     Npy,
 }
 
 impl Args {
     /// The mask, when the options make sense.
     pub fn check(&self) -> Result<Mask, Error> {
-        let mask = self.mask.mask()?;
-        let endless = self.count == 0;
+        let mask = self.mask.mask(Kind::Inverted, true)?;
+        let endless = self.count == Some(0);
         if endless && self.format == Format::Npy {
             return Err(Error::Options(
                 "--count 0 is without end, and an .npy header states the length: give a --count",
@@ -68,27 +77,33 @@ impl Args {
             ));
         }
         // A mask without end has at least one element.
-        mask.check_length(self.count.max(1))?;
+        self.count.map_or(Ok(()), |count| mask.check_length(count.max(1)))?;
         Ok(mask)
     }
 }
 
 pub fn run(args: &Args) -> Result<(), Error> {
     let mask = args.check()?;
-    let endless = args.count == 0;
-    let total =
-        if endless { mask.generator().index_end() - u128::from(mask.view().start()) } else { args.count.into() };
+    let shape = args.shape.clone().unwrap_or_else(|| args.count.into_iter().collect());
+    let (mask, row_ids) = args.sharing.mask(mask, &shape)?;
+    let total = match args.count {
+        Some(0) => mask.generator().index_end() - u128::from(mask.view().start()),
+        _ => Header::new("|b1", &shape).elements().ok_or(Error::Options("--shape has more than 2^64 elements"))?.into(),
+    };
+    if args.count != Some(0) {
+        mask.check_length(total as u64)?;
+    }
 
     let mut sink = Sink::open(args.output.as_deref())?;
     let processor = args.processor.open()?;
     if args.format == Format::Npy {
-        sink.write(&Vec::from(&Header::new("|b1", &[args.count])))?;
+        sink.write(&Vec::from(&Header::new("|b1", &shape)))?;
     }
     // A multiple of 32 elements, so that the packed words join.
     let chunk = processor.chunk_of_mask();
-    let bar = progress::bar(args.count, chunk);
+    let bar = progress::bar(args.count.unwrap_or(total as u64), chunk);
     let mut done = 0;
-    let compute = |first, length| processor.keep_mask(&mask.skip(first), length);
+    let compute = |first, length| processor.keep_mask(&mask.skip(first), length, row_ids.as_deref());
     for_each_chunk(chunk, total, compute, |words, length| {
         match args.format {
             Format::Bits => sink.write(bytemuck::cast_slice(&words))?,

@@ -2,7 +2,7 @@
 
 use std::{num::NonZero, thread};
 
-use wgpu_dropout::{Context, Element, Error, Generator, Key, Mask, reference};
+use wgpu_dropout::{Context, Element, Error, Generator, Key, Mask, Operation, Slices, reference};
 
 pub enum Processor {
     Gpu(Context),
@@ -13,31 +13,31 @@ pub enum Processor {
 const GRAIN: u64 = 2048;
 
 impl Processor {
-    /// y = keep ? x·scale : +0.
-    pub fn forward<T: Element + Send + Sync>(&self, mask: &Mask, x: &[T]) -> Result<Vec<T>, Error> {
+    /// An operation that gives an element for each element.
+    pub fn run<T: Element + Send + Sync>(
+        &self,
+        operation: Operation,
+        x: &[T],
+        row_ids: Option<&[u32]>,
+    ) -> Result<Vec<T>, Error> {
+        let slices = |x| row_ids.map_or(Slices::new(x), |ids| Slices::new(x).with_row_ids(ids));
         match self {
-            Self::Gpu(context) => context.forward_blocking(mask, x),
-            Self::Cpu => on_every_core(mask, x.len() as u64, |mask, first, length| {
-                reference::forward(mask, &x[first as usize..][..length as usize])
-            }),
-        }
-    }
-
-    /// dx = keep ? dy·scale : +0.
-    pub fn backward<T: Element + Send + Sync>(&self, mask: &Mask, dy: &[T]) -> Result<Vec<T>, Error> {
-        match self {
-            Self::Gpu(context) => context.backward_blocking(mask, dy),
-            Self::Cpu => on_every_core(mask, dy.len() as u64, |mask, first, length| {
-                reference::backward(mask, &dy[first as usize..][..length as usize])
+            Self::Gpu(context) => context.run_blocking(operation, slices(x)),
+            Self::Cpu => in_parts(x.len() as u64, |first, length| {
+                reference::run(operation.skip(first), slices(&x[first as usize..][..length as usize]))
             }),
         }
     }
 
     /// The packed mask.
-    pub fn keep_mask(&self, mask: &Mask, length: u64) -> Result<Vec<u32>, Error> {
-        match self {
-            Self::Gpu(context) => context.keep_mask_blocking(mask, length),
-            Self::Cpu => on_every_core(mask, length, |mask, _, length| reference::keep_mask(mask, length)),
+    pub fn keep_mask(&self, mask: &Mask, length: u64, row_ids: Option<&[u32]>) -> Result<Vec<u32>, Error> {
+        match (self, row_ids) {
+            (Self::Gpu(context), None) => context.keep_mask_blocking(mask, length),
+            (Self::Gpu(context), Some(ids)) => context.gathered_keep_mask_blocking(mask, length, ids),
+            (Self::Cpu, None) => in_parts(length, |first, length| reference::keep_mask(&mask.skip(first), length)),
+            (Self::Cpu, Some(ids)) => {
+                in_parts(length, |first, length| reference::gathered_keep_mask(&mask.skip(first), length, ids))
+            }
         }
     }
 
@@ -72,17 +72,7 @@ impl Processor {
     }
 }
 
-/// Splits `length` elements between threads and joins the results in order.
-fn on_every_core<T: Send>(
-    mask: &Mask,
-    length: u64,
-    compute: impl Fn(&Mask, u64, u64) -> Result<Vec<T>, Error> + Sync,
-) -> Result<Vec<T>, Error> {
-    mask.check_length(length)?;
-    in_parts(length, |first, length| compute(&mask.skip(first), first, length))
-}
-
-/// The same for what has no mask: `compute(first, length)`.
+/// Splits `length` elements between threads and joins the results of `compute(first, length)` in order.
 fn in_parts<T: Send>(length: u64, compute: impl Fn(u64, u64) -> Result<Vec<T>, Error> + Sync) -> Result<Vec<T>, Error> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
     let share = length.div_ceil(cores).next_multiple_of(GRAIN);

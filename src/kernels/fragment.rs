@@ -29,7 +29,7 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "decision/all" "decision/blocked" "decision/grouped" "decision/shifted" "decision/grouped_bits" "decision/strided"
     "decision/packed_mask"
     "noise/contiguous" "noise/strided"
-    "operation/inverted" "operation/identity" "operation/standard" "operation/alpha" "operation/gaussian"
+    "operation/inverted" "operation/identity" "operation/zero" "operation/standard" "operation/alpha" "operation/gaussian"
     "operation/normal" "operation/rounded"
     "storage/f32" "storage/halves" "storage/f16" "storage/f16_integer" "storage/f16_native" "storage/bf16" "storage/bf16_signed" "storage/f32_group"
     "storage/halves_group" "storage/f32_noise" "storage/halves_noise"

@@ -120,6 +120,7 @@ pub(crate) enum KeySource {
 pub(crate) enum Elementwise {
     Inverted,
     Identity,
+    Zero,
     Standard,
     /// As standard, with another input in place of +0.
     Other,
@@ -360,7 +361,11 @@ impl Kernel {
                 Elementwise::Inverted => Some(Block::Scaling),
                 Elementwise::Alpha => Some(Block::Alpha),
                 Elementwise::Gaussian => Some(Block::Gaussian),
-                Elementwise::Identity | Elementwise::Standard | Elementwise::Other | Elementwise::Normal => None,
+                Elementwise::Identity
+                | Elementwise::Zero
+                | Elementwise::Standard
+                | Elementwise::Other
+                | Elementwise::Normal => None,
             });
         }
         blocks
@@ -438,6 +443,7 @@ impl Kernel {
                     ("operation", _) => match operation {
                         Elementwise::Inverted => "operation/inverted",
                         Elementwise::Identity => "operation/identity",
+                        Elementwise::Zero => "operation/zero",
                         Elementwise::Standard | Elementwise::Other => "operation/standard",
                         Elementwise::Alpha => "operation/alpha",
                         Elementwise::Gaussian => "operation/gaussian",
@@ -553,6 +559,7 @@ impl fmt::Display for Kernel {
                 f.write_str(match operation {
                     Elementwise::Inverted => "inverted",
                     Elementwise::Identity => "copy",
+                    Elementwise::Zero => "zero",
                     Elementwise::Standard => "standard",
                     Elementwise::Other => "select",
                     Elementwise::Alpha => "alpha",

@@ -207,7 +207,7 @@ fn contiguous_masks() -> Vec<Mask> {
         // The carry of a group's number within the elements.
         masks.extend([(1 << 35) - 8192, (1 << 35) - 8191].map(|start| mask.at(start)));
     }
-    masks.extend(Dropout::new(0.0).map(|dropout| dropout.mask(Key::new(0))));
+    masks.extend([0.0, 1.0].iter().filter_map(|&p| Some(Dropout::new(p).ok()?.mask(Key::new(0)))));
     masks
 }
 

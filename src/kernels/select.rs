@@ -58,6 +58,7 @@ const fn operation(effect: Effect) -> Elementwise {
     match effect {
         // A multiplication by 1 would flush subnormals on some devices.
         Effect::Copy => Elementwise::Identity,
+        Effect::Drop => Elementwise::Zero,
         Effect::Multiply { .. } | Effect::Scale { .. } => Elementwise::Inverted,
         Effect::Select => Elementwise::Standard,
         Effect::Other => Elementwise::Other,
@@ -440,10 +441,11 @@ impl Part<'_> {
             first: small(local.first),
         });
         let Some(Strides { outer: room, gathered: is_gathered, .. }) = kernel.strides() else { return };
-        // Before the axes that there are, others of one coordinate. A gathered one stays the first.
+        // Before the axes that there are, others without a stride: what kernels decide past the end of the shape, and nobody
+        // looks at, is the beginning again. A gathered axis stays the first.
         let (gathered, others) = local.outer.split_at(usize::from(is_gathered));
         let missing = usize::from(room) - local.outer.len();
-        let nothing = Outer { stride: 0, elements: u32::MAX.into() };
+        let nothing = Outer { stride: 0, elements: local.walked };
         for outer in gathered.iter().chain(std::iter::repeat_n(&nothing, missing)).chain(others) {
             parameters.push(&parameters::Axis {
                 stride: words(outer.stride),
@@ -472,6 +474,8 @@ struct Local {
     inner: Axis,
     /// Position of the first element.
     first: u64,
+    /// Elements of all the axes, but for one whose rows are looked up.
+    walked: u64,
     /// Elements up to the end of an axis that is longer than 32 bits reach.
     reach: u64,
 }
@@ -550,7 +554,8 @@ fn in_32_bits(view: &View) -> Local {
         outer.insert(0, Outer { stride: axis.stride, elements: fits(elements) });
         elements = elements.saturating_mul(axis.extent);
     }
-    Local { start, outer, inner: Axis { extent: fits(inner.extent), ..inner }, first, reach }
+    let walked = if is_gathered { outer[0].elements } else { fits(elements) };
+    Local { start, outer, inner: Axis { extent: fits(inner.extent), ..inner }, first, walked, reach }
 }
 
 /// Decisions from the first element of these axes to another.

@@ -23,6 +23,7 @@ pub fn run<'a, T: Element>(operation: Operation, slices: impl Into<Slices<'a, T>
     let Some(effect) = operation.effect() else { unreachable!("checked: not a mask") };
     match (effect, operation.mask()) {
         (Effect::Copy, _) => y.extend_from_slice(x),
+        (Effect::Drop, _) => y.resize(x.len(), T::zeroed()),
         (Effect::Multiply { scale }, _) => y.extend(x.iter().map(|&x| T::narrow(x.widen() * scale))),
         (Effect::Gaussian { sigma }, Some(mask)) => {
             for_each_index(mask, x.len() as u64, slices.row_ids, |local, index| {
