@@ -1,6 +1,6 @@
 // An elementwise operation for devices that run on the CPU, of whole workgroups: an invocation moves RUN neighbouring
 // elements, four words at a time. The output begins at a multiple of 16 bytes.
-// needs: kernel/elements, decision, storage, operation, format, input, other
+// needs: kernel/elements, decision, runs, storage, operation, format, input, other
 
 const ELEMENTS_PER_QUAD = 4u * ELEMENTS_PER_WORD;
 
@@ -18,13 +18,8 @@ fn move_quad(position: u32, quad: u32, keep: u32) {
     store_output_quad(to, operate_on_quad(x, position, quad, keep >> (quad * ELEMENTS_PER_QUAD)));
 }
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) invocation: u32,
-) {
-    let position = first_position(workgroup, workgroups, invocation);
+// A run of 32 elements.
+fn move_run(position: u32) {
     let input = parameters.elements.input_offset + position;
     let to = (parameters.elements.output_offset + position) / ELEMENTS_PER_QUAD;
     // Some loads come before the random numbers, so that memory and arithmetic overlap.
@@ -42,5 +37,24 @@ fn main(
         move_quad(position, 5u, keep);
         move_quad(position, 6u, keep);
         move_quad(position, 7u, keep);
+    }
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let position = first_position(workgroup, workgroups, invocation);
+    if RUN == 32u {
+        move_run(position);
+    } else {
+        let keep = decide_runs(position);
+        for (var run = 0u; run < RUN / 32u; run++) {
+            for (var quad = 0u; quad < 32u / ELEMENTS_PER_QUAD; quad++) {
+                move_quad(position + 32u * run, quad, keep[run]);
+            }
+        }
     }
 }

@@ -1,14 +1,16 @@
 // An elementwise operation for GPUs, of whole workgroups: neighbouring invocations access neighbouring units of memory,
 // a word or four, so that the accesses of a subgroup join into few transactions. Each invocation decides RUN neighbouring
 // elements and lends the bits to the others.
-// needs: kernel/elements, decision, storage, operation, format, input, other
+// needs: kernel/elements, decision, runs, storage, operation, format, input, other
 
 const ELEMENTS_PER_UNIT = WORDS_PER_UNIT * ELEMENTS_PER_WORD;
 const UNITS = RUN / ELEMENTS_PER_UNIT;
 // Elements from one unit of an invocation to its next.
 const STEP = WORKGROUP_SIZE * ELEMENTS_PER_UNIT;
 
-var<workgroup> keep_runs: array<u32, WORKGROUP_SIZE>;
+// Decisions lie in words, one for RUN elements, or for 32 of them.
+const BITS = min(RUN, 32u);
+var<workgroup> keep_runs: array<u32, WORKGROUP_SIZE * RUN / BITS>;
 
 // Where an invocation's units begin: element `first` of the tile is element `input`, element `other` and unit `output` of the
 // ranges.
@@ -20,12 +22,12 @@ struct Share {
 }
 
 fn move_unit(share: Share, i: u32) {
-    var run = (share.first + i * STEP) / RUN;
-    var bit = (share.first + i * STEP) % RUN;
-    if STEP % RUN == 0u {
+    var run = (share.first + i * STEP) / BITS;
+    var bit = (share.first + i * STEP) % BITS;
+    if STEP % BITS == 0u {
         // Simpler: the bits of all units are at one place.
-        run = share.first / RUN + i * (STEP / RUN);
-        bit = share.first % RUN;
+        run = share.first / BITS + i * (STEP / BITS);
+        bit = share.first % BITS;
     }
     let keep = keep_runs[run];
     let output_unit = share.output + i * WORKGROUP_SIZE;
@@ -60,7 +62,16 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    keep_runs[invocation] = decide_bits(first_position(workgroup, workgroups, invocation));
+    let position = first_position(workgroup, workgroups, invocation);
+    if RUN <= 32u {
+        keep_runs[invocation] = decide_bits(position);
+    } else {
+        let keep = decide_runs(position);
+        keep_runs[4u * invocation] = keep.x;
+        keep_runs[4u * invocation + 1u] = keep.y;
+        keep_runs[4u * invocation + 2u] = keep.z;
+        keep_runs[4u * invocation + 3u] = keep.w;
+    }
     workgroupBarrier();
     let tile = first_position(workgroup, workgroups, 0u);
     let first = invocation * ELEMENTS_PER_UNIT;

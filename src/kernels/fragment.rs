@@ -26,7 +26,7 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "random/keep_rule" "random/keep_bits" "random/keep_group" "random/alignment" "random/strides"
     "random/row_ids" "random/no_row_ids" "random/normal"
     "key/parameter" "key/buffer"
-    "decision/all" "decision/blocked" "decision/grouped" "decision/shifted" "decision/grouped_bits" "decision/strided"
+    "decision/all" "decision/blocked" "decision/grouped" "decision/shifted" "decision/grouped_bits" "decision/strided" "decision/one_run" "decision/shared_runs"
     "decision/packed_mask"
     "noise/contiguous" "noise/strided"
     "operation/inverted" "operation/identity" "operation/zero" "operation/standard" "operation/alpha" "operation/gaussian"

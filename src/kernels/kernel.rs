@@ -97,13 +97,32 @@ pub(crate) struct Strides {
     pub(crate) gathered: bool,
 }
 
+impl Strides {
+    /// For kernels that decide 32 elements at a time, from anywhere.
+    pub(crate) fn plain(self) -> Self {
+        let inner = match self.inner {
+            Inner::Dense | Inner::Aligned => Inner::Dense,
+            Inner::Shared | Inner::SharedByMany => Inner::Shared,
+            Inner::Spread => Inner::Spread,
+        };
+        Self { inner, ..self }
+    }
+}
+
+/// Elements that an invocation handles where many share each decision.
+pub(crate) const MANY: u32 = 128;
+
 /// The innermost of merged axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Inner {
     /// A decision for each element, one after the other.
     Dense,
+    /// The same where every run of 32 elements is of one row, and begins at a multiple of 32.
+    Aligned,
     /// One decision for all of them.
     Shared,
+    /// The same, for so many that they are decided for 128 elements at once.
+    SharedByMany,
     /// Any stride.
     Spread,
 }
@@ -428,6 +447,10 @@ impl Kernel {
                 Decision::PackedMask => "decision/packed_mask",
                 Decision::Normals { .. } | Decision::StridedNormals { .. } => return None,
             },
+            "runs" => match self.run() {
+                MANY => "decision/shared_runs",
+                _ => "decision/one_run",
+            },
             "noise" => match decision? {
                 Decision::Normals { .. } => "noise/contiguous",
                 Decision::StridedNormals { .. } => "noise/strided",
@@ -494,24 +517,23 @@ impl Kernel {
             Program::Elementwise { skeleton, .. } => Some(skeleton),
             _ => None,
         };
-        let run = match skeleton {
-            Some(Skeleton::Groups) => 8,
-            Some(Skeleton::Interleaved { run, .. } | Skeleton::NoiseQuads { run }) => run.into(),
-            _ => 32,
-        };
-        constants.push(("RUN", number(run)));
+        constants.push(("RUN", number(self.run())));
         match decision {
             Decision::Grouped { shift, .. } => constants.push(("START_SHIFT", number(shift.into()))),
             Decision::GroupedBits { inside, .. } => constants.push(("INSIDE_GROUP", inside.to_string())),
             Decision::Blocked { aligned, .. } => constants.push(("DROPOUT_START_IS_ALIGNED", aligned.to_string())),
-            Decision::Strided { .. } => constants.push(("DROPOUT_START_IS_ALIGNED", false.to_string())),
+            Decision::Strided { strides, .. } => {
+                constants.push(("DROPOUT_START_IS_ALIGNED", (strides.inner == Inner::Aligned).to_string()));
+            }
             Decision::Normals { inside, .. } => constants.push(("INSIDE_BLOCK", inside.to_string())),
             Decision::All | Decision::PackedMask | Decision::StridedNormals { .. } => {}
         }
         if let Some(Strides { outer, inner, gathered }) = self.strides() {
             constants.push(("OUTER_AXES", number(outer.into())));
-            constants.push(("INNER_IS_DENSE", (inner == Inner::Dense).to_string()));
-            constants.push(("INNER_IS_SHARED", (inner == Inner::Shared).to_string()));
+            let (is_dense, is_shared) =
+                (matches!(inner, Inner::Dense | Inner::Aligned), matches!(inner, Inner::Shared | Inner::SharedByMany));
+            constants.push(("INNER_IS_DENSE", is_dense.to_string()));
+            constants.push(("INNER_IS_SHARED", is_shared.to_string()));
             constants.push(("GATHERED", gathered.to_string()));
         }
         if matches!(self.program, Program::Elementwise { .. }) && !decision.is_noise() {
@@ -527,6 +549,22 @@ impl Kernel {
         constants
     }
 
+    /// Elements of an invocation.
+    fn run(&self) -> u32 {
+        match self.program {
+            Program::Elementwise { skeleton: Skeleton::Groups, .. } => 8,
+            Program::Elementwise {
+                skeleton: Skeleton::Interleaved { run, .. } | Skeleton::NoiseQuads { run }, ..
+            } => run.into(),
+            Program::Elementwise { skeleton: Skeleton::Blocked { .. }, .. }
+                if self.strides().is_some_and(|strides| strides.inner == Inner::SharedByMany) =>
+            {
+                MANY
+            }
+            _ => 32,
+        }
+    }
+
     fn groups_per_workgroup(&self) -> u32 {
         match self.decision() {
             // The last invocation only lends what it decides.
@@ -539,10 +577,7 @@ impl Kernel {
     pub(crate) fn workgroup_elements(&self) -> u64 {
         match self.program {
             Program::Elementwise { skeleton: Skeleton::Groups, .. } => u64::from(self.groups_per_workgroup()) * 8,
-            Program::Elementwise {
-                skeleton: Skeleton::Interleaved { run, .. } | Skeleton::NoiseQuads { run }, ..
-            } => u64::from(self.workgroup_size) * u64::from(run),
-            _ => u64::from(self.workgroup_size) * super::target::RUN,
+            _ => u64::from(self.workgroup_size) * u64::from(self.run()),
         }
     }
 }
@@ -607,7 +642,9 @@ impl fmt::Display for Kernel {
             ) => {
                 let inner = match strides.inner {
                     Inner::Dense => "dense",
+                    Inner::Aligned => "aligned",
                     Inner::Shared => "shared",
+                    Inner::SharedByMany => "widely shared",
                     Inner::Spread => "spread",
                 };
                 let gathered = if strides.gathered { ", rows looked up" } else { "" };

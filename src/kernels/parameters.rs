@@ -82,7 +82,16 @@ pub(crate) struct Strides {
 pub(crate) struct Axis {
     pub(crate) stride: [u32; 2],
     pub(crate) elements: u32,
-    pub(crate) unused: u32,
+    pub(crate) reciprocal: u32,
+}
+
+impl Axis {
+    /// With what a division by `elements`, at least 1, needs: for ℓ = ⌈log₂ elements⌉, `⌊2³²·(2^ℓ − elements)/elements⌋ + 1`.
+    pub(crate) fn new(stride: u64, elements: u32) -> Self {
+        let digits = u32::BITS - (elements - 1).leading_zeros();
+        let reciprocal = (((1_u64 << digits) - u64::from(elements)) << 32) / u64::from(elements) + 1;
+        Self { stride: words(stride), elements, reciprocal: words(reciprocal)[0] }
+    }
 }
 
 /// The blocks that are a single number or two: where a key lies, the first bit of a packed mask, the scale, …
@@ -141,3 +150,29 @@ const _: () = {
     // The most that a kernel has: elements, rule, key, strides of 8 axes, row ids, alpha.
     assert!(16 + 32 + 16 + (16 + 7 * 16) + 16 + 16 <= MAX_BYTES);
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the kernels divide.
+    fn quotient(position: u32, axis: &Axis) -> u32 {
+        let digits = 32 - (axis.elements - 1).leading_zeros();
+        let product = words(u64::from(position) * u64::from(axis.reciprocal))[1];
+        (product + ((position - product) >> digits.min(1))) >> (digits.max(1) - 1)
+    }
+
+    #[test]
+    fn divisions_are_exact() {
+        let near = |x: u32| [x.saturating_sub(1), x, x.saturating_add(1)];
+        let powers = (0..32).flat_map(|shift| near(1 << shift));
+        let all: Vec<u32> = powers.chain([3, 5, 6, 7, 10, 49, 3136, 123_456_789, u32::MAX - 1, u32::MAX]).collect();
+        for &elements in all.iter().filter(|&&elements| elements > 0) {
+            let axis = Axis::new(0, elements);
+            let multiples = all.iter().flat_map(|&x| near(x.wrapping_mul(elements)));
+            for position in all.iter().copied().chain(multiples) {
+                assert_eq!(quotient(position, &axis), position / elements, "{position} / {elements}");
+            }
+        }
+    }
+}

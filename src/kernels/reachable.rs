@@ -214,16 +214,17 @@ fn contiguous_masks() -> Vec<Mask> {
 /// One, two and more axes around each kind of innermost one, with and without gathered rows.
 fn views() -> Vec<View> {
     let mut views = vec![View::rows(0, 5, 7)];
-    for inner in [1, 0, 3] {
+    // The last begins every row at a multiple of 32.
+    for (inner, extent, start, skip) in [(1, 40, 3, 7), (0, 40, 3, 7), (0, 200, 3, 7), (3, 40, 3, 7), (1, 64, 32, 64)] {
         for (shape, strides) in [
-            (&[1000, 40][..], &[500, inner][..]),
-            (&[20, 50, 40], &[9000, 170, inner]),
-            (&[10, 2, 50, 1, 40], &[9000, 0, 170, 0, inner]),
+            (&[1000, extent][..], &[512, inner][..]),
+            (&[20, 50, extent], &[9216, 192, inner]),
+            (&[10, 2, 50, 1, extent], &[9216, 0, 192, 0, inner]),
         ] {
-            let Ok(view) = View::strided(3, shape, strides) else { continue };
+            let Ok(view) = View::strided(start, shape, strides) else { continue };
             // The elements are fewer than the shape has.
-            views.push(view.skip(7));
-            views.extend(view.gathered().map(|view| view.skip(7)));
+            views.push(view.skip(skip));
+            views.extend(view.gathered().map(|view| view.skip(skip)));
         }
     }
     views

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{
-    kernel::{Decision, Elementwise, Inner, Input, Kernel, KeySource, Program, Skeleton, Storage, Strides, Unit},
+    kernel::{Decision, Elementwise, Inner, Input, Kernel, KeySource, MANY, Program, Skeleton, Storage, Strides, Unit},
     parameters::{self, Block, Numbers, Parameters, byte, small, words},
     plan::{Chunk, KeyPlace, Launch},
     target::{RUN, Schedule, Target},
@@ -216,7 +216,9 @@ impl Part<'_> {
                 let lead = to % (4 / dtype.size());
                 Decision::Normals { generator, key, inside: !index.wrapping_sub(lead).is_multiple_of(4) }
             }
-            Decisions::Strided { generator, key, strides } => Decision::StridedNormals { generator, key, strides },
+            Decisions::Strided { generator, key, strides } => {
+                Decision::StridedNormals { generator, key, strides: strides.plain() }
+            }
             Decisions::Any(_) => unreachable!("noise has a key"),
         };
         let storage = Storage::new(dtype, self.target.f16);
@@ -226,7 +228,9 @@ impl Part<'_> {
     fn choose_mask(&self, decisions: Decisions, format: MaskFormat, left: u64) -> Choice {
         let (decision, count) = match decisions {
             Decisions::Any(decision) => (decision, left),
-            Decisions::Strided { generator, key, strides } => (Decision::Strided { generator, key, strides }, left),
+            Decisions::Strided { generator, key, strides } => {
+                (Decision::Strided { generator, key, strides: strides.plain() }, left)
+            }
             Decisions::Contiguous { generator, key, index } => {
                 let lead = self.output_offset() % self.elements_per_word();
                 let index = index.wrapping_sub(lead);
@@ -267,7 +271,9 @@ impl Part<'_> {
         let edge = |count: u64| {
             let decision = match decisions {
                 Decisions::Any(decision) => decision,
-                Decisions::Strided { generator, key, strides } => Decision::Strided { generator, key, strides },
+                Decisions::Strided { generator, key, strides } => {
+                    Decision::Strided { generator, key, strides: strides.plain() }
+                }
                 Decisions::Contiguous { generator, key, index } => {
                     let start = index.wrapping_sub(to % per_word);
                     Decision::Blocked { generator, key, aligned: start.is_multiple_of(RUN) }
@@ -285,7 +291,11 @@ impl Part<'_> {
 
         match (self.target.schedule, decisions) {
             (Schedule::Blocked, _) => {
-                let tile = u64::from(self.target.workgroup_size) * RUN;
+                let run = match decisions {
+                    Decisions::Strided { strides, .. } => run_of(strides),
+                    _ => RUN,
+                };
+                let tile = u64::from(self.target.workgroup_size) * run;
                 if left < to_quad + tile {
                     return edge(left);
                 }
@@ -334,7 +344,7 @@ impl Part<'_> {
                 let (decision, head, run, most) = match decisions {
                     Decisions::Any(decision) => (decision, to_unit, RUN, u64::MAX),
                     Decisions::Strided { generator, key, strides } => {
-                        (Decision::Strided { generator, key, strides }, to_unit, RUN, u64::MAX)
+                        (Decision::Strided { generator, key, strides }, to_unit, run_of(strides), u64::MAX)
                     }
                     Decisions::Contiguous { generator, key, index } => {
                         // From the start of a group on, where the output can begin with it: then 8 elements at a time.
@@ -447,13 +457,14 @@ impl Part<'_> {
         let missing = usize::from(room) - local.outer.len();
         let nothing = Outer { stride: 0, elements: local.walked };
         for outer in gathered.iter().chain(std::iter::repeat_n(&nothing, missing)).chain(others) {
-            parameters.push(&parameters::Axis {
-                stride: words(outer.stride),
-                elements: small(outer.elements),
-                unused: 0,
-            });
+            parameters.push(&parameters::Axis::new(outer.stride, small(outer.elements)));
         }
     }
+}
+
+/// Elements that an invocation handles.
+fn run_of(strides: Strides) -> u64 {
+    if strides.inner == Inner::SharedByMany { MANY.into() } else { RUN }
 }
 
 /// Elements from which on a row is worth a launch.
@@ -488,9 +499,18 @@ struct Outer {
 }
 
 impl Local {
+    /// Whether every run of 32 elements, counted from the first on, is of one row, and begins at a multiple of 32 there.
+    fn is_aligned(&self) -> bool {
+        let strides = self.outer.iter().map(|outer| outer.stride);
+        let all = strides.chain([self.start, self.first, self.inner.extent]);
+        self.inner.stride == 1 && all.into_iter().all(|number| number.is_multiple_of(RUN))
+    }
+
     fn kind(&self, gathered: bool) -> Strides {
         let inner = match self.inner.stride {
+            0 if self.inner.extent >= MANY.into() => Inner::SharedByMany,
             0 => Inner::Shared,
+            1 if self.is_aligned() => Inner::Aligned,
             1 => Inner::Dense,
             _ => Inner::Spread,
         };

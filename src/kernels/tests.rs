@@ -189,7 +189,7 @@ fn structs_have_the_hosts_layout() {
     for_each_kernel(|kernel, module| {
         assert_layout!(module, "DropoutKeepRule", KeepRule, seed, stream, start, threshold, scale);
         assert_layout!(module, "Elements", Elements, count, input_offset, output_offset, other_offset);
-        assert_layout!(module, "Axis", Axis, stride, elements, unused);
+        assert_layout!(module, "Axis", Axis, stride, elements, reciprocal);
         if let Some((actual, size)) = members(module, "Strides") {
             let [stride, extent, first] =
                 [offset_of!(Strides, inner_stride), offset_of!(Strides, inner_extent), offset_of!(Strides, first)];
