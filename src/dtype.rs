@@ -129,11 +129,54 @@ impl Element for half::bf16 {
     }
 }
 
+/// The bits of a bf16, for where the feature `half` is not needed.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(transparent)]
+pub(crate) struct Bf16(u16);
+
+#[cfg(feature = "gpu")]
+impl Element for Bf16 {
+    const DTYPE: Dtype = Dtype::Bf16;
+    fn widen(self) -> f32 {
+        f32::from_bits(u32::from(self.0) << 16)
+    }
+    fn narrow(x: f32) -> Self {
+        let bits = x.to_bits();
+        if x.is_nan() {
+            return Self((bits >> 16) as u16 | 0x40);
+        }
+        Self(((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16)
+    }
+}
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
+    #[cfg(feature = "gpu")]
+    impl Sealed for super::Bf16 {}
     #[cfg(feature = "half")]
     impl Sealed for half::f16 {}
     #[cfg(feature = "half")]
     impl Sealed for half::bf16 {}
+}
+
+#[cfg(all(test, feature = "half", feature = "gpu"))]
+mod tests {
+    use super::*;
+
+    /// As half rounds, but for which NaN it is.
+    #[test]
+    fn bits_of_bf16_are_rounded_to_nearest_even() {
+        for high in 0..=0xffff_u32 {
+            for low in [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff] {
+                let x = f32::from_bits(high << 16 | low);
+                let (actual, expected) = (Bf16::narrow(x), half::bf16::from_f32(x));
+                assert!(
+                    actual.0 == expected.to_bits() || x.is_nan() && expected.is_nan() && actual.widen().is_nan(),
+                    "{x}"
+                );
+            }
+        }
+    }
 }

@@ -95,10 +95,21 @@ pub enum Error {
         output: u64,
     },
 
+    /// A number is not in its range.
+    #[error("the number of {what} is {value}: {remedy}")]
+    Number {
+        /// What is counted.
+        what: &'static str,
+        /// The value given.
+        value: u64,
+        /// What would be right.
+        remedy: &'static str,
+    },
+
     /// A range's size is not what the elements need.
     #[error("the {role} range has {size} bytes: {remedy}")]
     Size {
-        /// "input", "output" or "mask".
+        /// "input", "output", "mask", …
         role: &'static str,
         /// Bytes of the range.
         size: u64,
@@ -112,7 +123,7 @@ pub enum Error {
          shorten the range or make the buffer larger"
     )]
     OutOfBounds {
-        /// "input", "output" or "mask".
+        /// "input", "output", "mask", …
         role: &'static str,
         /// Bytes before the range.
         offset: u64,
@@ -125,7 +136,7 @@ pub enum Error {
     /// A range starts where the elements cannot.
     #[error("the {role} range starts at byte {offset}: it must be a multiple of {alignment}")]
     Alignment {
-        /// "input", "output" or "mask".
+        /// "input", "output", "mask", …
         role: &'static str,
         /// Bytes before the range.
         offset: u64,
@@ -139,7 +150,7 @@ pub enum Error {
          can only see whole: create the buffer with a size that is a multiple of 4"
     )]
     LastWord {
-        /// "input", "output" or "mask".
+        /// "input", "output", "mask", …
         role: &'static str,
         /// One past the last byte of the range.
         end: u64,
@@ -150,7 +161,7 @@ pub enum Error {
     /// A buffer was created without a usage that is needed.
     #[error("the {role} buffer lacks the usage {needed}: create it with wgpu::BufferUsages::{needed}")]
     Usage {
-        /// "input", "output" or "mask".
+        /// "input", "output", "mask", …
         role: &'static str,
         /// The usage flag.
         needed: &'static str,

@@ -60,6 +60,7 @@
 //! and `rand_core`, whose types the public API has too.
 #![warn(missing_docs)]
 
+mod audit;
 mod dtype;
 mod effect;
 mod error;
@@ -79,12 +80,14 @@ mod slices;
 mod view;
 pub mod wgsl;
 
+pub use audit::{Audit, Explanation, Mismatch};
 pub use dtype::{Dtype, Element, MaskFormat};
 pub use error::{Error, UnknownName};
 pub use generator::Generator;
 #[cfg(feature = "gpu")]
 pub use gpu::{
-    BlockCounter, Bound, BoundKey, BufferRange, Context, Keyed, Options, Ranges, Record, Requirements, requirements,
+    BlockCounter, Bound, BoundKey, BufferRange, Context, Keyed, Options, Ranges, Record, Requirements, RowList,
+    requirements,
 };
 pub use key::Key;
 pub use kind::Kind;

@@ -207,6 +207,18 @@ impl View {
         index.wrapping_add(first.wrapping_mul(strides[0]))
     }
 
+    /// The same elements from another start.
+    #[must_use]
+    pub const fn with_start(self, start: u64) -> Self {
+        Self { start, ..self }
+    }
+
+    /// How many decisions there are for an element, as far as the shape says: 1, or less where they are shared.
+    pub(crate) fn decisions_an_element(&self) -> f64 {
+        let shared = self.shape().iter().zip(self.strides()).filter(|&(_, &stride)| stride == 0);
+        shared.map(|(&extent, _)| 1.0 / extent.max(1) as f64).product()
+    }
+
     /// The logical index of the decision of the element with all coordinates 0.
     pub const fn start(&self) -> u64 {
         self.start

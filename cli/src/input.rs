@@ -57,6 +57,11 @@ impl Input {
         self.array.read(elements)
     }
 
+    /// All that is left, and nothing may follow it.
+    pub fn read_all<T: Element>(self) -> Result<Vec<T>, Error> {
+        self.array.read_all()
+    }
+
     /// Checks that nothing follows the data.
     pub fn end(self) -> Result<(), Error> {
         self.array.end()
@@ -65,7 +70,7 @@ impl Input {
 
 /// The ids of rows: all of an array of '<u4' with one axis.
 pub fn read_row_ids(path: &Path) -> Result<Vec<u32>, Error> {
-    let mut array = Array::open(path, |descr| match descr {
+    let array = Array::open(path, |descr| match descr {
         "<u4" => Ok(4),
         other => {
             Err(format!("its dtype is {}, and row ids are '<u4': save a.astype('<u4') instead of a", quoted(other)))
@@ -78,9 +83,7 @@ pub fn read_row_ids(path: &Path) -> Result<Vec<u32>, Error> {
             format!("its shape is {shape}, and row ids have one axis: save a.ravel() instead"),
         ));
     }
-    let ids = array.read(array.elements)?;
-    array.end()?;
-    Ok(ids)
+    array.read_all()
 }
 
 /// An .npy file.
@@ -130,6 +133,22 @@ impl Array {
         if read < wanted {
             return Err(self.length_problem(&self.read.to_string()));
         }
+        Ok(values)
+    }
+
+    fn read_all<T: bytemuck::Pod>(mut self) -> Result<Vec<T>, Error> {
+        /// A pipe need not have as much as its header says.
+        const CHUNK: u64 = 1 << 22;
+        let mut values = vec![];
+        let mut left = self.elements;
+        while left > 0 {
+            let mut chunk = self.read(left.min(CHUNK))?;
+            let room = values.try_reserve(chunk.len());
+            room.map_err(|_| wgpu_dropout::Error::OutOfMemory { what: "array on the host" })?;
+            values.append(&mut chunk);
+            left -= left.min(CHUNK);
+        }
+        self.end()?;
         Ok(values)
     }
 

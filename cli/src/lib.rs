@@ -5,10 +5,12 @@
 mod adapter;
 mod apply;
 mod args;
+mod audit;
 mod bench;
 mod error;
 mod info;
 mod input;
+mod kept_rows;
 mod kernels;
 mod mask;
 mod noise;
@@ -38,6 +40,8 @@ enum Command {
     Apply(apply::Args),
     Mask(mask::Args),
     Noise(noise::Args),
+    KeptRows(kept_rows::Args),
+    Audit(audit::Args),
     Verify(verify::Args),
     Bench(bench::Args),
     Kernels(kernels::Args),
@@ -54,6 +58,8 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => apply::run(&args),
         Command::Mask(args) => mask::run(&args),
         Command::Noise(args) => noise::run(&args),
+        Command::KeptRows(args) => kept_rows::run(&args),
+        Command::Audit(args) => return audit::main(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Kernels(args) => kernels::run(&args),
@@ -75,6 +81,8 @@ pub fn check(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String
         Command::Apply(args) => args.check(),
         Command::Mask(args) => args.check(),
         Command::Noise(args) => return args.check().map_err(|error| error.to_string()),
+        Command::KeptRows(args) => args.check(),
+        Command::Audit(args) => args.check(),
         Command::Info(_) | Command::Verify(_) | Command::Bench(_) | Command::Kernels(_) => return Ok(()),
     }
     .map(|_| ())

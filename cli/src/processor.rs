@@ -2,7 +2,7 @@
 
 use std::{num::NonZero, thread};
 
-use wgpu_dropout::{Context, Element, Error, Generator, Key, Mask, Operation, Slices, reference};
+use wgpu_dropout::{Audit, Context, Element, Error, Generator, Key, Mask, Operation, Slices, reference};
 
 pub enum Processor {
     Gpu(Context),
@@ -38,6 +38,26 @@ impl Processor {
             (Self::Cpu, Some(ids)) => {
                 in_parts(length, |first, length| reference::gathered_keep_mask(&mask.skip(first), length, ids))
             }
+        }
+    }
+
+    /// The numbers of the kept rows.
+    pub fn kept_rows(&self, mask: &Mask, rows: u64) -> Result<Vec<u32>, Error> {
+        match self {
+            Self::Gpu(context) => context.kept_rows_blocking(mask, rows),
+            Self::Cpu => in_parts(rows, |first, length| {
+                let mut kept = reference::kept_rows(&mask.skip(first), length)?;
+                kept.iter_mut().for_each(|row| *row += first as u32);
+                Ok(kept)
+            }),
+        }
+    }
+
+    /// Whether y is what the operation makes of x.
+    pub fn audit<T: Element>(&self, operation: Operation, x: &[T], y: &[T]) -> Result<Audit, Error> {
+        match self {
+            Self::Gpu(context) => context.audit_blocking(operation, x, y),
+            Self::Cpu => reference::audit(operation, x, y),
         }
     }
 

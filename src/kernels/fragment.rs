@@ -35,7 +35,8 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "storage/halves_group" "storage/f32_noise" "storage/halves_noise"
     "input/quads" "input/words" "input/halves" "input/no_other" "input/none"
     "kernel/elements" "kernel/elementwise_groups" "kernel/elementwise_interleaved" "kernel/elementwise_blocked"
-    "kernel/elementwise_edge" "kernel/noise_quads" "kernel/noise_edge" "kernel/mask_bits" "kernel/mask_bytes" "kernel/advance_key" "kernel/random_blocks"
+    "kernel/elementwise_edge" "kernel/noise_quads" "kernel/noise_edge" "kernel/mask_bits" "kernel/mask_bytes" "kernel/kept_rows"
+    "kernel/audit" "kernel/advance_key" "kernel/random_blocks"
     "kernel/probe_f16"
 };
 

@@ -10,7 +10,7 @@ use super::{
     parameters::{Block, MAX_IMMEDIATES},
     target::{F16Conversion, ParameterStyle, Style, Target},
 };
-use crate::{Dtype, Generator, MaskFormat};
+use crate::{Dtype, Generator, MaskFormat, audit::Bits};
 
 /// One compute kernel: a small value that names a WGSL text. Equal kernels have equal texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +25,8 @@ pub struct Kernel {
 pub(crate) enum Program {
     Elementwise { skeleton: Skeleton, decision: Decision, operation: Elementwise, storage: Storage },
     KeepMask { decision: Decision, format: MaskFormat },
+    KeptRows { decision: Decision },
+    Audit { dtype: Dtype },
     AdvanceKey,
     RandomBlocks { generator: Generator },
     ProbeF16,
@@ -318,8 +320,10 @@ impl Kernel {
 
     pub(crate) fn decision(&self) -> Option<Decision> {
         match self.program {
-            Program::Elementwise { decision, .. } | Program::KeepMask { decision, .. } => Some(decision),
-            Program::AdvanceKey | Program::RandomBlocks { .. } | Program::ProbeF16 => None,
+            Program::Elementwise { decision, .. }
+            | Program::KeepMask { decision, .. }
+            | Program::KeptRows { decision } => Some(decision),
+            Program::Audit { .. } | Program::AdvanceKey | Program::RandomBlocks { .. } | Program::ProbeF16 => None,
         }
     }
 
@@ -354,10 +358,13 @@ impl Kernel {
     pub(crate) fn blocks(&self) -> SmallVec<[Block; 6]> {
         let mut blocks = SmallVec::new();
         match self.program {
+            Program::Audit { .. } => blocks.push(Block::Comparison),
             Program::AdvanceKey => blocks.push(Block::Advance),
             Program::RandomBlocks { .. } => blocks.push(Block::Blocks),
             Program::ProbeF16 => blocks.push(Block::Probe),
-            Program::Elementwise { .. } | Program::KeepMask { .. } => blocks.push(Block::Elements),
+            Program::Elementwise { .. } | Program::KeepMask { .. } | Program::KeptRows { .. } => {
+                blocks.push(Block::Elements);
+            }
         }
         let decision = self.decision();
         if let Some((_, key)) = decision.and_then(Decision::random) {
@@ -387,6 +394,9 @@ impl Kernel {
                 | Elementwise::Normal => None,
             });
         }
+        if let Program::KeptRows { .. } = self.program {
+            blocks.push(Block::Dispatch);
+        }
         blocks
     }
 
@@ -395,7 +405,11 @@ impl Kernel {
         let skeleton = match self.program {
             Program::Elementwise { skeleton, .. } => skeleton,
             Program::RandomBlocks { .. } => return true,
-            Program::KeepMask { .. } | Program::AdvanceKey | Program::ProbeF16 => return false,
+            Program::KeepMask { .. }
+            | Program::KeptRows { .. }
+            | Program::Audit { .. }
+            | Program::AdvanceKey
+            | Program::ProbeF16 => return false,
         };
         match (skeleton, role) {
             (_, Role::PackedMask | Role::RowIds) | (Skeleton::Edge | Skeleton::NoiseEdge, _) => false,
@@ -415,6 +429,8 @@ impl Kernel {
             Program::Elementwise { skeleton: Skeleton::NoiseEdge, .. } => "kernel/noise_edge",
             Program::KeepMask { format: MaskFormat::Bits, .. } => "kernel/mask_bits",
             Program::KeepMask { format: MaskFormat::Bytes, .. } => "kernel/mask_bytes",
+            Program::KeptRows { .. } => "kernel/kept_rows",
+            Program::Audit { .. } => "kernel/audit",
             Program::AdvanceKey => "kernel/advance_key",
             Program::RandomBlocks { .. } => "kernel/random_blocks",
             Program::ProbeF16 => "kernel/probe_f16",
@@ -512,6 +528,17 @@ impl Kernel {
     fn constants(&self) -> Vec<(&'static str, String)> {
         let number = |x: u32| format!("{x}u");
         let mut constants = vec![("WORKGROUP_SIZE", number(self.workgroup_size))];
+        if let Program::Audit { dtype } = self.program {
+            let Bits { sign, infinity, flushed_below, settled_from } = Bits::of(dtype);
+            let elements_per_word = number(if dtype == Dtype::F32 { 1 } else { 2 });
+            constants.extend([
+                ("ELEMENTS_PER_WORD", elements_per_word),
+                ("SIGN_BIT", number(sign)),
+                ("INFINITE", number(infinity)),
+                ("FLUSHED_BELOW", number(flushed_below)),
+                ("SETTLED_FROM", number(settled_from)),
+            ]);
+        }
         let Some(decision) = self.decision() else { return constants };
         let skeleton = match self.program {
             Program::Elementwise { skeleton, .. } => Some(skeleton),
@@ -586,10 +613,12 @@ impl Kernel {
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.program {
+            Program::Audit { dtype } => write!(f, "audit {dtype}")?,
             Program::AdvanceKey => f.write_str("advance key")?,
             Program::RandomBlocks { generator } => write!(f, "random blocks, {generator}")?,
             Program::ProbeF16 => f.write_str("probe f16")?,
             Program::KeepMask { format, .. } => write!(f, "mask {}", format.name())?,
+            Program::KeptRows { .. } => f.write_str("kept rows")?,
             Program::Elementwise { skeleton, operation, storage, .. } => {
                 f.write_str(match operation {
                     Elementwise::Inverted => "inverted",

@@ -29,7 +29,9 @@
 //! they need become the text, and one place, `select.rs`, chooses which kernel handles which elements. Whoever adds a
 //! member of the family begins there: see CONTRIBUTING.md.
 
+mod audit;
 mod fragment;
+mod kept_rows;
 mod kernel;
 mod operand;
 mod parameters;
@@ -52,6 +54,10 @@ pub use reachable::reachable;
 pub use reachable::{Scenario, scenarios};
 pub use target::{F16Conversion, ParameterStyle, Schedule, Style, Target};
 
+#[cfg(feature = "gpu")]
+pub(crate) use audit::{AUDIT_WORDS, Comparison};
+#[cfg(feature = "gpu")]
+pub(crate) use kept_rows::KeptRows;
 #[cfg(feature = "gpu")]
 pub(crate) use operand::Layout;
 #[cfg(feature = "gpu")]

@@ -177,7 +177,7 @@ pub(crate) fn check(role: &'static str, operand: &Operand, alignment: u64) -> Re
 }
 
 /// An error where two ranges of one buffer share a word, which two invocations would write to, or read and write.
-fn check_apart(role: &'static str, other: &Operand, output: &Operand) -> Result<(), Error> {
+pub(crate) fn check_apart(role: &'static str, other: &Operand, output: &Operand) -> Result<(), Error> {
     let ((start, end), (output_start, output_end)) = (other.words(), output.words());
     if other.buffer == output.buffer && other.size > 0 && start < output_end && output_start < end {
         return Err(Error::Overlap {
@@ -207,7 +207,7 @@ pub struct Binding {
 
 impl Binding {
     /// The smallest binding of a part of a range.
-    fn of(operand: &Operand, part: &std::ops::Range<u64>, written: bool, target: &Target) -> Self {
+    pub(super) fn of(operand: &Operand, part: &std::ops::Range<u64>, written: bool, target: &Target) -> Self {
         let (start, end) = (operand.offset + part.start, operand.offset + part.end);
         let offset = start - start % u64::from(target.binding_alignment);
         Self { buffer: operand.buffer, offset, size: end.next_multiple_of(4) - offset, written }
@@ -218,7 +218,7 @@ impl Binding {
     }
 
     /// One binding for both, where they are of a buffer that is written to, and overlap: no byte may be bound twice then.
-    fn join(&mut self, other: &Self, written: bool) -> bool {
+    pub(super) fn join(&mut self, other: &Self, written: bool) -> bool {
         let overlap = self.offset < other.end() && other.offset < self.end();
         let joined = self.buffer == other.buffer && written && overlap;
         if joined {
@@ -238,13 +238,20 @@ pub(crate) enum Role {
     PackedMask,
     RowIds,
     Output,
+    /// Of kept rows: what an indirect dispatch over them takes.
+    Arguments,
+    /// Of an audit: what the input is compared with.
+    Expected,
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 5] = [Self::Input, Self::Other, Self::PackedMask, Self::RowIds, Self::Output];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Input, Self::Other, Self::PackedMask, Self::RowIds, Self::Output, Self::Arguments, Self::Expected];
 
     const fn name(self) -> &'static str {
         match self {
+            Self::Arguments => "arguments",
+            Self::Expected => "expected",
             Self::Input => "input",
             Self::Other => "other",
             Self::PackedMask => "packed_mask",
@@ -266,8 +273,22 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Of an output alone, and of an input and an output.
-    pub(crate) const OUTPUT: Self = Self { bindings: [None, None, None, None, Some(0)], written: 1, count: 1 };
-    pub(crate) const INPUT_OUTPUT: Self = Self { bindings: [Some(0), None, None, None, Some(1)], written: 2, count: 2 };
+    pub(crate) const OUTPUT: Self = Self::of(&[(Role::Output, 0, true)]);
+    pub(crate) const INPUT_OUTPUT: Self = Self::of(&[(Role::Input, 0, false), (Role::Output, 1, true)]);
+
+    /// Of these roles, each with the number of its binding and whether that is written to.
+    pub(crate) const fn of(roles: &[(Role, u8, bool)]) -> Self {
+        let mut layout = Self { bindings: [None; Role::ALL.len()], written: 0, count: 0 };
+        let mut i = 0;
+        while i < roles.len() {
+            let (role, binding, written) = roles[i];
+            layout.bindings[role as usize] = Some(binding);
+            layout.written |= (written as u8) << binding;
+            layout.count = if binding < layout.count { layout.count } else { binding + 1 };
+            i += 1;
+        }
+        layout
+    }
 
     /// The same with every binding declared `read_write`.
     pub(crate) const fn all_written(self) -> Self {
@@ -321,6 +342,9 @@ fn declare_access(text: &mut String, role: Role, binding: &str, quads: bool, wri
     if matches!(role, Role::Input | Role::Other) {
         let _ = writeln!(text, "fn {name}_quad(i: u32) -> vec4<u32> {{ return {quad}; }}");
     }
+    if role == Role::Arguments {
+        let _ = writeln!(text, "fn store_{name}_word(i: u32, x: u32) {{ {word} = x; }}");
+    }
     if role == Role::Output && written {
         let store_quad = match quads {
             true => format!("{binding}[i] = x;"),
@@ -345,6 +369,8 @@ pub(crate) fn bindings(operands: &Operands, parts: impl Fn(Role) -> std::ops::Ra
         Role::Other => operands.other,
         Role::PackedMask => operands.packed_mask,
         Role::RowIds => operands.row_ids,
+        // Not of an operation's kernels.
+        Role::Arguments | Role::Expected => None,
         Role::Output => Some(operands.output),
     };
     let written = |operand: &Operand| operand.buffer == operands.output.buffer;

@@ -19,13 +19,15 @@ pub(crate) enum Block {
     Scaling,
     Alpha,
     Gaussian,
+    Dispatch,
+    Comparison,
     Advance,
     Blocks,
     Probe,
 }
 
 impl Block {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Elements,
         Self::Rule,
         Self::Key,
@@ -35,6 +37,8 @@ impl Block {
         Self::Scaling,
         Self::Alpha,
         Self::Gaussian,
+        Self::Dispatch,
+        Self::Comparison,
         Self::Advance,
         Self::Blocks,
         Self::Probe,
@@ -52,6 +56,8 @@ impl Block {
             Self::Scaling => "scaling: Scaling",
             Self::Alpha => "alpha: Alpha",
             Self::Gaussian => "gaussian: Gaussian",
+            Self::Dispatch => "dispatch: Dispatch",
+            Self::Comparison => "comparison: Comparison",
             Self::Advance => "advance: Advance",
             Self::Blocks => "blocks: Blocks",
             Self::Probe => "probe: Probe",

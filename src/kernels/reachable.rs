@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
+    audit::Comparison,
+    kept_rows::KeptRows,
     kernel::Kernel,
     operand::{Operand, Operands},
     plan::{self, KeyPlace, Plan},
@@ -26,6 +28,13 @@ pub fn reachable(target: &Target) -> Vec<Kernel> {
         let launches = plan.and_then(|plan| plan.normals(generator, Key::new(0), start));
         kernels.extend(launches.into_iter().flatten().map(|launch| *launch.kernel()));
     }
+    for scenario in scenarios() {
+        if let Operation::KeepMask(mask) = scenario.operation {
+            let launches = KeptRows::reachable(target, &mask, scenario.key);
+            kernels.extend(launches.into_iter().flatten().map(|launch| *launch.kernel()));
+        }
+    }
+    kernels.extend(Dtype::ALL.iter().map(|&dtype| *Comparison::reachable(target, dtype).kernel()));
     kernels.insert(*plan::advance_key(target, 0, 1).kernel());
     kernels.insert(*plan::probe_f16(target).kernel());
     kernels.extend(Generator::ALL.iter().map(|&generator| *plan::random_blocks(target, generator, 1).kernel()));

@@ -133,6 +133,20 @@ impl Part<'_> {
         (Launch { chunk, kernel, parameters, workgroups: [small(x), small(y), 1] }, count)
     }
 
+    /// How a kernel that decides runs of 32 decides what is left, and how much of it.
+    pub(super) fn decide_runs(&self) -> (Decision, u64) {
+        let (decisions, left) = self.decisions(self.chunk.length - self.done);
+        match decisions {
+            Decisions::Any(decision) => (decision, left),
+            Decisions::Strided { generator, key, strides } => {
+                (Decision::Strided { generator, key, strides: strides.plain() }, left)
+            }
+            Decisions::Contiguous { generator, key, index } => {
+                (Decision::Blocked { generator, key, aligned: index.is_multiple_of(RUN) }, left)
+            }
+        }
+    }
+
     fn input_offset(&self) -> u64 {
         self.chunk.input_offset + self.done
     }
@@ -375,7 +389,7 @@ impl Part<'_> {
     }
 
     /// The parameters of a kernel for the next `count` elements.
-    fn parameters(&self, kernel: &Kernel, lead: u64, count: u64) -> Parameters {
+    pub(super) fn parameters(&self, kernel: &Kernel, lead: u64, count: u64) -> Parameters {
         let mut parameters = Parameters::new();
         for block in kernel.blocks() {
             match block {
@@ -420,7 +434,11 @@ impl Part<'_> {
                     };
                     parameters.push::<Numbers>(&[sigma.to_bits(), 0, 0, 0]);
                 }
-                Block::Advance | Block::Blocks | Block::Probe => unreachable!("not of an operation's kernels"),
+                // Whose it is appends it.
+                Block::Dispatch => {}
+                Block::Comparison | Block::Advance | Block::Blocks | Block::Probe => {
+                    unreachable!("not of an operation's kernels")
+                }
             }
         }
         parameters

@@ -3,16 +3,24 @@
 //!
 //! One file an operation, with the name that the shader of the same operation has.
 
+mod audit;
 mod dropout;
 mod keep_rule;
+mod kept_rows;
 mod normal;
 mod philox4x32;
 mod threefry4x32;
 
+pub use audit::audit;
+#[cfg(feature = "gpu")]
+pub(crate) use audit::compare_bytes;
 #[cfg(feature = "gpu")]
 pub(crate) use dropout::reserve;
 pub use dropout::{apply_mask, backward, forward, gathered_keep_mask, keep_mask, run};
 pub use keep_rule::{KEEP_DOMAIN, keeps, random_block, uniform};
+#[cfg(feature = "gpu")]
+pub(crate) use kept_rows::check_rows;
+pub use kept_rows::{kept_rows, kept_rows_dispatch};
 pub use normal::{NORMAL_DOMAIN, normal, normal_q21, normal_q21_of, normals, normals_q21};
 pub use philox4x32::{philox4x32, philox4x32_10};
 pub use threefry4x32::{threefry4x32, threefry4x32_20};

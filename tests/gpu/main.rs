@@ -4,11 +4,13 @@
 #[path = "../adapters/mod.rs"]
 mod adapters;
 mod apply_mask;
+mod audit;
 mod contracts;
 mod coverage;
 mod device_key;
 mod dropout;
 mod errors;
+mod kept_rows;
 mod known_answers;
 mod launches;
 mod properties;
