@@ -109,7 +109,7 @@ fn right_ones_pass_and_single_wrong_elements_are_found() {
 }
 
 fn explained<T: Element>(context: &Context, name: &str) {
-    let x = numbers::<T>(20_011);
+    let x = numbers::<T>(10_011);
     let rows = mask(0.1).at(View::rows(77, 100, 130));
     let with = |key| mask(0.1).with_key(key);
     let forward = |mask: &Mask| reference::forward(mask, &x).unwrap();
@@ -130,7 +130,7 @@ fn explained<T: Element>(context: &Context, name: &str) {
         (mask(0.1), forward(&mask(0.1).at(78)), "start 78 instead of 77"),
         (mask(0.1), forward(&mask(0.1).at(76)), "start 76"),
         (mask(0.1), forward(&mask(0.1).at(0)), "start 0 instead of 77"),
-        (mask(0.1), forward(&mask(0.1).at(77 + length)), "start 20088"),
+        (mask(0.1), forward(&mask(0.1).at(77 + length)), "start 10088"),
         (rows, forward(&rows.at(View::rows(177, 100, 130))), "start 177"),
         (rows, forward(&rows.at(View::rows(207, 100, 130))), "start 207"),
         (rows, forward(&rows.at(77)), "without gaps between its rows"),
@@ -139,7 +139,10 @@ fn explained<T: Element>(context: &Context, name: &str) {
         (mask(0.1), x.clone(), "y is x unchanged"),
         (mask(0.1), reference::apply_mask(&packed, 1.0, &x).unwrap(), "not scaled"),
         (mask(0.1), forward(&mask(p)), "p = 0.9 instead of 0.1"),
-    ] {
+    ]
+    .into_iter()
+    .step_by(if T::DTYPE == Dtype::F32 { 1 } else { 3 })
+    {
         let what = format!("{name} {} {text}", T::DTYPE);
         for operation in passes::<T>(asked) {
             let found = audit(context, operation, &x, &y, &what);
