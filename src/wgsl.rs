@@ -1,4 +1,5 @@
-//! The keep rule as WGSL text, for your own fused kernels: the same decisions in the same pass as your arithmetic.
+//! The keep rule and the normals as WGSL text, for your own fused kernels: the same decisions and the same noise in the same
+//! pass as your arithmetic.
 //!
 //! [`keep_rule`] gives a text to put before your shader. It has no bindings and no entry point; it declares
 //!
@@ -10,7 +11,35 @@
 //! - `override DROPOUT_START_IS_ALIGNED: bool = false`: set it to true (1.0) in your pipeline when every start is a
 //!   multiple of 32, to save a fifth of the random numbers.
 //!
-//! All its other names begin with `dropout_`, `threefry` or `philox` too. `examples/fused_kernel.rs` is a complete program.
+//! [`normals`] gives a text that declares all of this, and
+//!
+//! - `fn dropout_normal(rule: DropoutKeepRule, element: u32) -> f32`: the standard normal of the element at a local position,
+//!   the one that [`reference::normals`](crate::reference::normals) has at the index `start + element`;
+//! - `fn dropout_normals(rule: DropoutKeepRule, element: u32) -> vec4<f32>`: those of four elements from there on, which cost
+//!   hardly more than one where `start + element` is a multiple of 4, and two blocks of random numbers elsewhere.
+//!
+//! It takes its table from you, because you know where there is a binding: [`NORMAL_TABLE_PACKED`], 4 KiB that never change,
+//! in a buffer with any usage you like. One function says where it is, and must be there:
+//!
+//! ```wgsl
+//! @group(0) @binding(1) var<storage, read> normal_table: array<vec2<u32>, 512>;
+//! fn dropout_normal_entry(i: u32) -> vec2<u32> { return normal_table[i]; }
+//! ```
+//!
+//! In a uniform buffer, where arrays have elements of 16 bytes:
+//!
+//! ```wgsl
+//! @group(0) @binding(1) var<uniform> normal_table: array<vec4<u32>, 256>;
+//! fn dropout_normal_entry(i: u32) -> vec2<u32> {
+//!     let pair = normal_table[i / 2u];
+//!     return select(pair.xy, pair.zw, i % 2u == 1u);
+//! }
+//! ```
+//!
+//! All other names begin with `dropout_`, `threefry` or `philox` too. `examples/fused_kernel.rs` is a complete program, and
+//! `tests/gpu/users_kernels.rs` has one with normals.
+//!
+//! [`NORMAL_TABLE_PACKED`]: crate::normal_table::NORMAL_TABLE_PACKED
 
 use crate::{Error, Generator, Mask, kernels, kernels::words};
 
@@ -22,6 +51,15 @@ pub fn generator(generator: Generator) -> &'static str {
 /// The WGSL text of the keep rule with a generator.
 pub fn keep_rule(generator: Generator) -> String {
     kernels::keep_rule_text(generator)
+}
+
+/// The WGSL text of the keep rule and of the normals with a generator: everything that [`keep_rule`] declares, so that a
+/// kernel takes one text or the other, and never both. It calls `dropout_normal_entry`, which your shader
+/// [declares](self).
+///
+/// The generator's limit of indexes is [`Generator::normal_end`] there.
+pub fn normals(generator: Generator) -> String {
+    kernels::normals_text(generator)
 }
 
 /// The host twin of the WGSL `struct DropoutKeepRule`: what a kernel must know of a [`Mask`] of contiguous elements. Write

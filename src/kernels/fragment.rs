@@ -24,7 +24,7 @@ macro_rules! fragments {
 pub(crate) static ALL: &[Fragment] = fragments! {
     "generator/threefry4x32" "generator/philox4x32"
     "random/keep_rule" "random/keep_bits" "random/keep_group" "random/alignment" "random/strides"
-    "random/row_ids" "random/no_row_ids" "random/normal"
+    "random/row_ids" "random/no_row_ids" "random/normal" "random/normal_of"
     "key/parameter" "key/buffer"
     "decision/all" "decision/blocked" "decision/grouped" "decision/shifted" "decision/grouped_bits" "decision/strided" "decision/one_run" "decision/shared_runs"
     "decision/packed_mask"

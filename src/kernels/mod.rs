@@ -78,13 +78,28 @@ const fn generator_fragment(generator: Generator) -> &'static str {
 
 /// The text of the keep rule for users' own kernels: the fragments that [`wgsl::keep_rule`](crate::wgsl) joins.
 pub(crate) fn keep_rule_text(generator: Generator) -> String {
+    public_text(generator, &["random/keep_bits"])
+}
+
+/// The text of the keep rule and the normals for users' own kernels. It calls `dropout_normal_entry`, which is theirs,
+/// because the table's binding is.
+pub(crate) fn normals_text(generator: Generator) -> String {
+    public_text(generator, &["random/keep_bits", "random/normal_of"])
+}
+
+fn public_text(generator: Generator, names: &[&'static str]) -> String {
     let role = |role: &str| match role {
         "generator" => Some(generator_fragment(generator)),
         "alignment" => Some("random/alignment"),
         _ => None,
     };
-    let fragments = fragment::collect("random/keep_bits", &role);
-    fragments.iter().map(|fragment| fragment.text).collect::<Vec<_>>().join("\n")
+    let mut texts = vec![];
+    for fragment in names.iter().flat_map(|name| fragment::collect(name, &role)) {
+        if !texts.contains(&fragment.text) {
+            texts.push(fragment.text);
+        }
+    }
+    texts.join("\n")
 }
 
 /// The text of a generator alone.

@@ -101,7 +101,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_fragment_is_in_the_table_and_used_and_says_what_it_is() {
     let texts: Vec<_> = kernels().iter().map(Kernel::wgsl).collect();
-    let public = wgsl::keep_rule(Generator::Threefry);
+    let public = wgsl::normals(Generator::Threefry);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let files = files(&folder);
     assert_eq!(files.len(), fragment::ALL.len());
@@ -292,20 +292,26 @@ fn constants_are_the_hosts() {
 #[test]
 fn the_public_text_stands_alone_and_names_its_version() {
     for &generator in Generator::ALL {
-        let text = wgsl::keep_rule(generator);
-        let (module, _) = parse(&text);
-        assert!(text.contains(&format!("// The keep rule, version {KEEP_RULE_VERSION}:")));
-        // Users put it before their own shaders.
-        let prefixed =
-            |name: &str| ["dropout", "threefry", "philox"].iter().any(|p| name.to_lowercase().starts_with(p));
-        let functions = module.functions.iter().filter_map(|(_, function)| function.name.as_deref());
-        let constants = module.constants.iter().filter_map(|(_, constant)| constant.name.as_deref());
-        let types = module.types.iter().filter_map(|(_, r#type)| r#type.name.as_deref());
-        let overrides = module.overrides.iter().filter_map(|(_, r#override)| r#override.name.as_deref());
-        let names: HashSet<_> = functions.chain(constants).chain(types).chain(overrides).collect();
-        assert!(names.len() > 10);
-        assert_eq!(names.iter().find(|name| !prefixed(name)), None);
+        let normals = wgsl::normals(generator);
+        assert!(normals.starts_with(&wgsl::keep_rule(generator)));
+        let entry = "fn dropout_normal_entry(i: u32) -> vec2<u32> { return vec2<u32>(i); }";
+        check_public_text(&wgsl::keep_rule(generator));
+        check_public_text(&(normals + entry));
     }
+}
+
+fn check_public_text(text: &str) {
+    let (module, _) = parse(text);
+    assert!(text.contains(&format!("// The keep rule, version {KEEP_RULE_VERSION}:")));
+    // Users put it before their own shaders.
+    let prefixed = |name: &str| ["dropout", "threefry", "philox"].iter().any(|p| name.to_lowercase().starts_with(p));
+    let functions = module.functions.iter().filter_map(|(_, function)| function.name.as_deref());
+    let constants = module.constants.iter().filter_map(|(_, constant)| constant.name.as_deref());
+    let types = module.types.iter().filter_map(|(_, r#type)| r#type.name.as_deref());
+    let overrides = module.overrides.iter().filter_map(|(_, r#override)| r#override.name.as_deref());
+    let names: HashSet<_> = functions.chain(constants).chain(types).chain(overrides).collect();
+    assert!(names.len() > 10);
+    assert_eq!(names.iter().find(|name| !prefixed(name)), None);
 }
 
 /// Values → reference, values → kernels → gpu: nothing refers to what is above it.

@@ -17,6 +17,7 @@ mod properties;
 mod random_cases;
 mod splits;
 mod storage;
+mod users_kernels;
 mod values;
 #[path = "../vectors/mod.rs"]
 mod vectors;
