@@ -26,9 +26,15 @@
 //! A call answers three questions, in the types as in the shaders:
 //! - *which element is kept?* — a [`Mask`], made by [`Dropout::mask`] from a [`Key`]; the rule is
 //!   [`reference::keeps`] on the CPU, `shaders/random/` on the GPU, and `docs/format.md` in words;
-//! - *what happens to it?* — an [`Operation`]: forward and backward scale what is kept and write +0 for the rest;
+//! - *what happens to it?* — an [`Operation`], and a [`Kind`]: forward and backward of inverted dropout scale what is kept
+//!   and write +0 for the rest; standard, alpha and Gaussian dropout do otherwise, and [`Operation::Select`] takes what is
+//!   dropped from another tensor;
 //! - *where does it lie, and how is it stored?* — slices, or [`BufferRange`]s of your buffers, of a [`Dtype`]. A [`View`]
 //!   says which part of the logical tensor they hold.
+//!
+//! Two of these make the family: any kind goes with any view. A mask [shared](Mask::shared) along axes is dropout of channels,
+//! locked dropout or stochastic depth, one whose rows are [gathered](Mask::gathered) by ids is embedding dropout. The guide,
+//! `docs/guide.md`, goes from the names that others use to a line of code.
 //!
 //! Four tiers, each built on the one below. Every tier has one method for any operation, and shorthands:
 //!
@@ -41,7 +47,7 @@
 //!
 //! For thousands of calls on the same buffers, [`Context::bind`] them once and record with many keys: [`Bound`]. A key may
 //! also lie in a buffer and advance there, so that a recorded sequence needs no host: [`BoundKey`]. A packed mask of yours
-//! is applied by [`Operation::ApplyMask`]. For your own fused kernels, [`wgsl`] has the keep rule as text.
+//! is applied by [`Operation::ApplyMask`]. For your own fused kernels, [`wgsl`] has the keep rule and the normals as text.
 //!
 //! # Words
 //!
@@ -106,3 +112,8 @@ pub const KEEP_RULE_VERSION: u32 = 1;
 #[cfg(all(doctest, feature = "gpu"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Runs the guide's examples, which need no device.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide.md")]
+struct Guide;
