@@ -1,6 +1,6 @@
 // An elementwise operation for devices that run on the CPU, of whole workgroups: an invocation moves RUN neighbouring
 // elements, four words at a time. The output begins at a multiple of 16 bytes.
-// needs: kernel/elements, decision, runs, storage, operation, format, input, other
+// needs: kernel/elements, decision, runs, storage, operation, format, input, other, repeats
 
 const ELEMENTS_PER_QUAD = 4u * ELEMENTS_PER_WORD;
 
@@ -12,10 +12,11 @@ fn operate_on_quad(x: vec4<u32>, position: u32, quad: u32, keep: u32) -> vec4<u3
     return apply(x, keep);
 }
 
+// The unit that so many units of 16 bytes come before, of an invocation's elements from a position on.
 fn move_quad(position: u32, quad: u32, keep: u32) {
     let x = input_four_words(parameters.elements.input_offset + position, quad);
     let to = (parameters.elements.output_offset + position) / ELEMENTS_PER_QUAD + quad;
-    store_output_quad(to, operate_on_quad(x, position, quad, keep >> (quad * ELEMENTS_PER_QUAD)));
+    store_output_quad(to, operate_on_quad(x, position, quad, keep));
 }
 
 // A run of 32 elements.
@@ -33,10 +34,10 @@ fn move_run(position: u32) {
     store_output_quad(to + 2u, operate_on_quad(quad_2, position, 2u, keep >> (2u * ELEMENTS_PER_QUAD)));
     store_output_quad(to + 3u, operate_on_quad(quad_3, position, 3u, keep >> (3u * ELEMENTS_PER_QUAD)));
     if ELEMENTS_PER_WORD == 1u {
-        move_quad(position, 4u, keep);
-        move_quad(position, 5u, keep);
-        move_quad(position, 6u, keep);
-        move_quad(position, 7u, keep);
+        move_quad(position, 4u, keep >> 16u);
+        move_quad(position, 5u, keep >> 20u);
+        move_quad(position, 6u, keep >> 24u);
+        move_quad(position, 7u, keep >> 28u);
     }
 }
 
@@ -47,13 +48,20 @@ fn main(
     @builtin(local_invocation_index) invocation: u32,
 ) {
     let position = first_position(workgroup, workgroups, invocation);
-    if RUN == 32u {
+    if REPEATED {
+        let keep = decide_bits(position);
+        for (var repeat = first_repeat(workgroup); repeat < end_of_repeats(workgroup); repeat++) {
+            for (var quad = 0u; quad < 32u / ELEMENTS_PER_QUAD; quad++) {
+                move_quad(position + elements_before(repeat), quad, keep >> (quad * ELEMENTS_PER_QUAD));
+            }
+        }
+    } else if RUN == 32u {
         move_run(position);
     } else {
         let keep = decide_runs(position);
         for (var run = 0u; run < RUN / 32u; run++) {
             for (var quad = 0u; quad < 32u / ELEMENTS_PER_QUAD; quad++) {
-                move_quad(position + 32u * run, quad, keep[run]);
+                move_quad(position + 32u * run, quad, keep[run] >> (quad * ELEMENTS_PER_QUAD));
             }
         }
     }

@@ -1,6 +1,12 @@
 // An elementwise operation for GPUs: an invocation moves the eight elements of a group, of which neighbouring
 // invocations have neighbouring ones. Both ranges begin at multiples of 16 bytes.
-// needs: kernel/elements, decision, group, operation, format
+// needs: kernel/elements, decision, group, operation, format, repeats
+
+fn move_group(number: u32, before: u32, fates: Fates) {
+    let x = load_group(parameters.elements.input_offset + before, number);
+    let y = apply_group(x, kept_first(fates), kept_last(fates));
+    store_group(parameters.elements.output_offset + before, number, y);
+}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -11,8 +17,12 @@ fn main(
     let number = workgroup_number(workgroup, workgroups) * GROUPS_PER_WORKGROUP + invocation;
     let fates = decide_group(number, invocation);
     if invocation < GROUPS_PER_WORKGROUP && number < parameters.elements.count / 8u {
-        let x = load_group(parameters.elements.input_offset, number);
-        let y = apply_group(x, kept_first(fates), kept_last(fates));
-        store_group(parameters.elements.output_offset, number, y);
+        if REPEATED {
+            for (var repeat = first_repeat(workgroup); repeat < end_of_repeats(workgroup); repeat++) {
+                move_group(number, elements_before(repeat), fates);
+            }
+        } else {
+            move_group(number, 0u, fates);
+        }
     }
 }

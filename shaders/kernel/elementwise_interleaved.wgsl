@@ -1,7 +1,7 @@
 // An elementwise operation for GPUs, of whole workgroups: neighbouring invocations access neighbouring units of memory,
 // a word or four, so that the accesses of a subgroup join into few transactions. Each invocation decides RUN neighbouring
 // elements and lends the bits to the others.
-// needs: kernel/elements, decision, runs, storage, operation, format, input, other
+// needs: kernel/elements, decision, runs, storage, operation, format, input, other, repeats
 
 const ELEMENTS_PER_UNIT = WORDS_PER_UNIT * ELEMENTS_PER_WORD;
 const UNITS = RUN / ELEMENTS_PER_UNIT;
@@ -56,6 +56,22 @@ fn move_four_units(share: Share, i: u32) {
     move_unit(share, i + 3u);
 }
 
+// An invocation's share of the tile that begins at an element of the ranges.
+fn move_tile(invocation: u32, tile: u32) {
+    let first = invocation * ELEMENTS_PER_UNIT;
+    let output = (parameters.elements.output_offset + tile) / ELEMENTS_PER_UNIT + invocation;
+    let input = parameters.elements.input_offset + tile + first;
+    let other = parameters.elements.other_offset + tile + first;
+    let share = Share(first, input, other, output);
+    move_four_units(share, 0u);
+    if UNITS >= 8u {
+        move_four_units(share, 4u);
+    }
+    for (var i = 8u; i < UNITS; i += 4u) {
+        move_four_units(share, i);
+    }
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -74,16 +90,11 @@ fn main(
     }
     workgroupBarrier();
     let tile = first_position(workgroup, workgroups, 0u);
-    let first = invocation * ELEMENTS_PER_UNIT;
-    let output = (parameters.elements.output_offset + tile) / ELEMENTS_PER_UNIT + invocation;
-    let input = parameters.elements.input_offset + tile + first;
-    let other = parameters.elements.other_offset + tile + first;
-    let share = Share(first, input, other, output);
-    move_four_units(share, 0u);
-    if UNITS >= 8u {
-        move_four_units(share, 4u);
-    }
-    for (var i = 8u; i < UNITS; i += 4u) {
-        move_four_units(share, i);
+    if REPEATED {
+        for (var repeat = first_repeat(workgroup); repeat < end_of_repeats(workgroup); repeat++) {
+            move_tile(invocation, tile + elements_before(repeat));
+        }
+    } else {
+        move_tile(invocation, tile);
     }
 }

@@ -34,7 +34,7 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "storage/f32" "storage/halves" "storage/f16" "storage/f16_integer" "storage/f16_native" "storage/bf16" "storage/bf16_signed" "storage/f32_group"
     "storage/halves_group" "storage/f32_noise" "storage/halves_noise"
     "input/quads" "input/words" "input/halves" "input/no_other" "input/none"
-    "kernel/elements" "kernel/elementwise_groups" "kernel/elementwise_interleaved" "kernel/elementwise_blocked"
+    "kernel/elements" "kernel/once" "kernel/repeats" "kernel/elementwise_groups" "kernel/elementwise_interleaved" "kernel/elementwise_blocked"
     "kernel/elementwise_edge" "kernel/noise_quads" "kernel/noise_edge" "kernel/mask_bits" "kernel/mask_bytes" "kernel/kept_rows"
     "kernel/audit" "kernel/advance_key" "kernel/random_blocks"
     "kernel/probe_f16"

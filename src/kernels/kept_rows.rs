@@ -99,7 +99,8 @@ impl KeptRows {
             };
             let task = Task::KeepMask(MaskFormat::Bits);
             let source = if mask.keeps_all() { Source::All } else { Source::Key { mask: *mask, key } };
-            let part = Part { target: &self.target, task, source, chunk: &chunk, done: 0 };
+            let part =
+                Part { target: &self.target, task, source, chunk: &chunk, done: 0, end: chunk.length, repeats: None };
             let (decision, count) = part.decide_runs();
             let kernel = Kernel::new(&self.target, Program::KeptRows { decision }, self.layout);
             let mut parameters = part.parameters(&kernel, 0, count);

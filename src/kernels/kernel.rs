@@ -23,12 +23,28 @@ pub struct Kernel {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Program {
-    Elementwise { skeleton: Skeleton, decision: Decision, operation: Elementwise, storage: Storage },
-    KeepMask { decision: Decision, format: MaskFormat },
-    KeptRows { decision: Decision },
-    Audit { dtype: Dtype },
+    /// `repeated` where the decisions of some elements are those of others too, again and again.
+    Elementwise {
+        skeleton: Skeleton,
+        decision: Decision,
+        operation: Elementwise,
+        storage: Storage,
+        repeated: bool,
+    },
+    KeepMask {
+        decision: Decision,
+        format: MaskFormat,
+    },
+    KeptRows {
+        decision: Decision,
+    },
+    Audit {
+        dtype: Dtype,
+    },
     AdvanceKey,
-    RandomBlocks { generator: Generator },
+    RandomBlocks {
+        generator: Generator,
+    },
     ProbeF16,
 }
 
@@ -350,6 +366,10 @@ impl Kernel {
         self.decision().and_then(Decision::strides)
     }
 
+    fn is_repeated(&self) -> bool {
+        matches!(self.program, Program::Elementwise { repeated: true, .. })
+    }
+
     fn takes_other(&self) -> bool {
         matches!(self.program, Program::Elementwise { operation: Elementwise::Other, .. })
     }
@@ -382,7 +402,8 @@ impl Kernel {
         if decision == Some(Decision::PackedMask) {
             blocks.push(Block::PackedMask);
         }
-        if let Program::Elementwise { operation, .. } = self.program {
+        if let Program::Elementwise { operation, repeated, .. } = self.program {
+            blocks.extend(repeated.then_some(Block::Repeats));
             blocks.extend(match operation {
                 Elementwise::Inverted => Some(Block::Scaling),
                 Elementwise::Alpha => Some(Block::Alpha),
@@ -463,6 +484,8 @@ impl Kernel {
                 Decision::PackedMask => "decision/packed_mask",
                 Decision::Normals { .. } | Decision::StridedNormals { .. } => return None,
             },
+            "repeats" if self.is_repeated() => "kernel/repeats",
+            "repeats" => "kernel/once",
             "runs" => match self.run() {
                 MANY => "decision/shared_runs",
                 _ => "decision/one_run",
@@ -565,6 +588,7 @@ impl Kernel {
         }
         if matches!(self.program, Program::Elementwise { .. }) && !decision.is_noise() {
             constants.push(("TAKES_OTHER", self.takes_other().to_string()));
+            constants.push(("REPEATED", self.is_repeated().to_string()));
         }
         match skeleton {
             Some(Skeleton::Groups) => constants.push(("GROUPS_PER_WORKGROUP", number(self.groups_per_workgroup()))),
@@ -619,7 +643,7 @@ impl fmt::Display for Kernel {
             Program::ProbeF16 => f.write_str("probe f16")?,
             Program::KeepMask { format, .. } => write!(f, "mask {}", format.name())?,
             Program::KeptRows { .. } => f.write_str("kept rows")?,
-            Program::Elementwise { skeleton, operation, storage, .. } => {
+            Program::Elementwise { skeleton, operation, storage, repeated, .. } => {
                 f.write_str(match operation {
                     Elementwise::Inverted => "inverted",
                     Elementwise::Identity => "copy",
@@ -645,6 +669,9 @@ impl fmt::Display for Kernel {
                     Skeleton::Edge => f.write_str(", edge")?,
                     Skeleton::NoiseQuads { run } => write!(f, ", noise by {run}")?,
                     Skeleton::NoiseEdge => f.write_str(", noise at the edge")?,
+                }
+                if repeated {
+                    f.write_str(", repeated")?;
                 }
             }
         }

@@ -16,6 +16,7 @@ pub(crate) enum Block {
     Strides,
     RowIds,
     PackedMask,
+    Repeats,
     Scaling,
     Alpha,
     Gaussian,
@@ -27,13 +28,14 @@ pub(crate) enum Block {
 }
 
 impl Block {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Elements,
         Self::Rule,
         Self::Key,
         Self::Strides,
         Self::RowIds,
         Self::PackedMask,
+        Self::Repeats,
         Self::Scaling,
         Self::Alpha,
         Self::Gaussian,
@@ -53,6 +55,7 @@ impl Block {
             Self::Strides => "strides: Strides",
             Self::RowIds => "row_ids: RowIds",
             Self::PackedMask => "packed_mask: PackedMask",
+            Self::Repeats => "repeats: Repeats",
             Self::Scaling => "scaling: Scaling",
             Self::Alpha => "alpha: Alpha",
             Self::Gaussian => "gaussian: Gaussian",
@@ -153,8 +156,8 @@ pub(crate) const fn words(x: u64) -> [u32; 2] {
 
 const _: () = {
     assert!(size_of::<Elements>() == 16 && size_of::<Strides>() == 16 && size_of::<KeepRule>() == 32);
-    // The most that a kernel has: elements, rule, key, strides of 8 axes, row ids, alpha.
-    assert!(16 + 32 + 16 + (16 + 7 * 16) + 16 + 16 <= MAX_BYTES);
+    // The most that a kernel has: elements, rule, key, strides of 8 axes, row ids, repeats, alpha.
+    assert!(16 + 32 + 16 + (16 + 7 * 16) + 16 + 16 + 16 <= MAX_BYTES);
 };
 
 #[cfg(test)]

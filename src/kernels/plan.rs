@@ -183,14 +183,27 @@ impl Plan {
     fn launch_all(&self, task: Task, source: Source) -> Result<Launches, Error> {
         let mut launches = Launches::new();
         for (number, chunk) in (0..).zip(&self.chunks) {
-            let mut done = 0;
-            while done < chunk.length {
-                let part = Part { target: &self.target, task, source, chunk, done };
-                let (launch, count) = part.next(number);
-                debug_assert!(count > 0 && done + count <= chunk.length);
-                self.target.check_buffers(launch.kernel())?;
-                launches.push(launch);
-                done += count;
+            let mut part =
+                Part { target: &self.target, task, source, chunk, done: 0, end: chunk.length, repeats: None };
+            while part.done < chunk.length {
+                // What is repeated counts once.
+                let mut after = None;
+                if let Some(repeats) = part.repeated() {
+                    after = Some(part.done + repeats.count * repeats.elements);
+                    (part.end, part.repeats) = (part.done + repeats.elements, Some(repeats));
+                }
+                loop {
+                    let (launch, count) = part.next(number);
+                    debug_assert!(count > 0 && part.done + count <= part.end);
+                    self.target.check_buffers(launch.kernel())?;
+                    launches.push(launch);
+                    part.done += count;
+                    if after.is_none() || part.done == part.end {
+                        break;
+                    }
+                }
+                part.done = after.unwrap_or(part.done);
+                (part.end, part.repeats) = (chunk.length, None);
             }
         }
         Ok(launches)

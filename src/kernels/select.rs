@@ -81,8 +81,19 @@ pub(super) struct Part<'a> {
     pub(super) task: Task,
     pub(super) source: Source,
     pub(super) chunk: &'a Chunk,
-    /// Elements of the chunk that have been launched.
+    /// Elements of the chunk that have been launched, and where the part ends.
     pub(super) done: u64,
+    pub(super) end: u64,
+    /// What else is launched with the elements.
+    pub(super) repeats: Option<Repeats>,
+}
+
+/// Elements that take the same decisions as those before them, again and again.
+#[derive(Clone, Copy)]
+pub(super) struct Repeats {
+    /// Of the first of them: from one to the next.
+    pub(super) elements: u64,
+    pub(super) count: u64,
 }
 
 /// How the next launch handles the next elements.
@@ -113,7 +124,7 @@ enum Decisions {
 impl Part<'_> {
     /// The next launch, and how many elements it handles.
     pub(super) fn next(&self, chunk: u32) -> (Launch, u64) {
-        let (decisions, count) = self.decisions(self.chunk.length - self.done);
+        let (decisions, count) = self.decisions(self.end - self.done);
         let choice = match self.task {
             task if task.is_noise() => self.choose_noise(decisions, count),
             Task::Elementwise { effect, dtype } => self.choose_elementwise(decisions, operation(effect), dtype, count),
@@ -130,12 +141,36 @@ impl Part<'_> {
         let [x, y] = if workgroups <= most { [workgroups, 1] } else { [most, (workgroups / most).min(most)] };
         let count = choice.count.min(x * y * each - lead);
         let parameters = self.parameters(&kernel, lead, count);
-        (Launch { chunk, kernel, parameters, workgroups: [small(x), small(y), 1] }, count)
+        let z = self.repeats.map_or(1, |repeats| repeats.count.div_ceil(self.repeats_each(repeats)));
+        (Launch { chunk, kernel, parameters, workgroups: [small(x), small(y), small(z)] }, count)
+    }
+
+    /// Whether what comes next is shared along the outermost axis, so that it is decided for many elements at once.
+    pub(super) fn repeated(&self) -> Option<Repeats> {
+        let (Task::Elementwise { dtype, .. }, Source::Key { mask, .. }) = (self.task, self.source) else { return None };
+        let view = self.mask(&mask).view();
+        if view.is_contiguous() || view.is_gathered() || self.task.is_noise() {
+            return None;
+        }
+        let merged = view.merged();
+        let (&Axis { stride: 0, .. }, inner @ [_, ..]) = merged.split_first()? else { return None };
+        let elements = inner.iter().try_fold(1, |product: u64, axis| product.checked_mul(axis.extent))?;
+        let count = (self.end - self.done) / elements;
+        // All of them begin where the first does in a unit of 16 bytes, and at a word, which two would write to otherwise.
+        let fits = (elements * dtype.size()).is_multiple_of(16)
+            && view.skipped().is_multiple_of(elements)
+            && self.output_offset().is_multiple_of(self.elements_per_word());
+        (fits && elements >= LEAST_REPEATED && count > 1).then_some(Repeats { elements, count })
+    }
+
+    /// Repeats of a workgroup: few, so that there are many workgroups.
+    fn repeats_each(&self, repeats: Repeats) -> u64 {
+        repeats.count.div_ceil(self.target.max_workgroups_per_dimension.into()).max(REPEATS_EACH)
     }
 
     /// How a kernel that decides runs of 32 decides what is left, and how much of it.
     pub(super) fn decide_runs(&self) -> (Decision, u64) {
-        let (decisions, left) = self.decisions(self.chunk.length - self.done);
+        let (decisions, left) = self.decisions(self.end - self.done);
         match decisions {
             Decisions::Any(decision) => (decision, left),
             Decisions::Strided { generator, key, strides } => {
@@ -236,7 +271,7 @@ impl Part<'_> {
             Decisions::Any(_) => unreachable!("noise has a key"),
         };
         let storage = Storage::new(dtype, self.target.f16);
-        Choice { program: Program::Elementwise { skeleton, decision, operation, storage }, count }
+        Choice { program: Program::Elementwise { skeleton, decision, operation, storage, repeated: false }, count }
     }
 
     fn choose_mask(&self, decisions: Decisions, format: MaskFormat, left: u64) -> Choice {
@@ -278,7 +313,7 @@ impl Part<'_> {
             _ => Input::Halves,
         };
         let choose = |skeleton, decision, count| Choice {
-            program: Program::Elementwise { skeleton, decision, operation, storage },
+            program: Program::Elementwise { skeleton, decision, operation, storage, repeated: self.repeats.is_some() },
             count,
         };
         // What the faster kernels leave over, by the kernel that takes anything.
@@ -414,6 +449,11 @@ impl Part<'_> {
                     let first_bit = self.chunk.packed_offset + self.done;
                     parameters.push::<Numbers>(&[small(first_bit), 0, 0, 0]);
                 }
+                Block::Repeats => {
+                    let Some(repeats) = self.repeats else { unreachable!("only for repeats") };
+                    let each = self.repeats_each(repeats);
+                    parameters.push::<Numbers>(&[small(repeats.count), small(repeats.elements), small(each), 0]);
+                }
                 Block::Scaling => {
                     let Task::Elementwise { effect: Effect::Scale { scale } | Effect::Multiply { scale }, .. } =
                         self.task
@@ -479,6 +519,12 @@ impl Part<'_> {
         }
     }
 }
+
+/// Elements from which on repeats are worth launches of their own.
+const LEAST_REPEATED: u64 = 4096;
+
+/// Repeats of a workgroup, for which its random numbers are made once.
+const REPEATS_EACH: u64 = 8;
 
 /// Elements that an invocation handles.
 fn run_of(strides: Strides) -> u64 {

@@ -137,6 +137,7 @@ fn heads_name_what_is_used() {
             "noise_storage" => "storage/f32_noise",
             "noise" => "noise/",
             "runs" => "decision/",
+            "repeats" => "kernel/repeats",
             other => other,
         };
         fragment::ALL.iter().filter(|f| f.name.starts_with(prefix)).map(|f| f.name).collect()
