@@ -2,7 +2,8 @@
 
     python peers/pytorch.py [--device cpu|cuda|all] [--powers 16,20,24] [--json FILE]
 
-Needs PyTorch; on CUDA also Triton, which its Linux wheels bring along. See README.md beside this file.
+Needs PyTorch; on CUDA also Triton, which its Linux wheels bring along. Torchvision's operations need torchvision. See
+README.md beside this file.
 """
 
 import argparse
@@ -23,9 +24,22 @@ try:
 except ImportError:
     triton = None
 
+try:
+    import torchvision
+except ImportError:
+    torchvision = None
+
 P = 0.1
 SCALE = 1 / (1 - P)
+# Where alpha dropout sends what it drops, before its affine map: minus SELU's scale times its alpha.
+SATURATION = -1.7580993408473766
 WARM_UP = 3
+# A plane of channel dropout, as in `wgpu-dropout bench`, and the images and the block of DropBlock.
+PLANE = (56, 56)
+IMAGES = (64, 64, 56, 56)
+BLOCK = 7
+# Elements of a sample of stochastic depth.
+SAMPLE = 1 << 16
 # Together, the rotated inputs are larger than the cache of any GPU.
 ROTATED_BYTES = 256 << 20
 
@@ -61,18 +75,45 @@ if triton:
 
 class Subject:
     """One operation: `call(turn)` gives (output, gradient of the input); either may be None. Bytes are those that must
-    be moved."""
+    be moved. `shared` neighbouring elements share a decision; `check(y, x)` gives what was dropped, where it is not that
+    of inverted dropout."""
 
-    def __init__(self, op, generator, bytes_an_element, call):
+    def __init__(self, op, generator, bytes_an_element, call, shared=1, check=None):
         self.op, self.generator, self.bytes, self.call = op, generator, bytes_an_element, call
+        self.shared, self.check = shared, check
         self.samples = []
+
+
+def check_alpha(y, x):
+    """Alpha dropout: an affine map of what is kept, a constant for what is dropped."""
+    scale = 1 / math.sqrt((1 - P) * (1 + P * SATURATION**2))
+    shift = -scale * P * SATURATION
+    kept = torch.isclose(y, x * scale + shift, rtol=1e-5, atol=1e-5)
+    assert torch.allclose(y[~kept], torch.tensor(SATURATION * scale + shift)), "a dropped element is not the constant"
+    return ~kept
+
+
+def check_drop_block(y, x):
+    """DropBlock: one scale for all that is kept, and about P dropped."""
+    kept = y != 0
+    scale = y.numel() / int(kept.sum())
+    assert torch.allclose(y[kept], x[kept] * scale, rtol=1e-4), "kept elements are not scaled"
+    dropped = 1 - 1 / scale
+    assert abs(dropped - P) < 0.02, f"{dropped} is dropped"
+    return ~kept
 
 
 def subjects(device, n):
     """Every operation for n elements, and the reasons why some are missing."""
     torch.manual_seed(42)
     sets = max(1, min(32, ROTATED_BYTES // (n * 8)))
-    x = [(torch.arange(n, device=device) % 1000).float() + 1 for _ in range(sets)]
+    plane = math.prod(PLANE)
+    planes = -(-n // plane)
+    # Channel dropout takes whole planes.
+    padded = [(torch.arange(planes * plane, device=device) % 1000).float() + 1 for _ in range(sets)]
+    images = [tensor.view(1, planes, *PLANE) for tensor in padded]
+    x = [tensor[:n] for tensor in padded]
+    rows = [tensor.view(-1, min(SAMPLE, n)) for tensor in x]
     leaf = [tensor.clone().requires_grad_() for tensor in x]
     ones = torch.ones(n, device=device)
     target = torch.empty(n, device=device)
@@ -107,8 +148,26 @@ def subjects(device, n):
             lambda turn: (None, torch.ops.aten.native_dropout_backward(x[turn % sets], mask, SCALE)),
         ),
         Subject("pytorch native_dropout forward + backward", philox, 16, native_forward_backward),
+        Subject(
+            "pytorch feature_dropout forward, planes of 56 × 56", philox, 8,
+            lambda turn: (torch.feature_dropout(images[turn % sets], P, True).view(-1)[:n], None),
+            shared=plane,
+        ),
+        Subject(
+            "pytorch F.alpha_dropout forward", philox, 8, lambda turn: (F.alpha_dropout(x[turn % sets], P, True), None),
+            check=check_alpha,
+        ),
     ]
     missing = []
+    stochastic_depth = "torchvision stochastic_depth forward, row, samples of 2^16"
+    if torchvision:
+
+        def by_row(turn):
+            return torchvision.ops.stochastic_depth(rows[turn % sets], P, "row").view(-1), None
+
+        result.append(Subject(stochastic_depth, philox, 8, by_row, shared=rows[0].shape[1]))
+    else:
+        missing.append({"op": stochastic_depth, "n": n, "why": "torchvision is not installed"})
     if device == "cuda" and triton:
         compiled = torch.compile(functional, dynamic=False)
         result += [
@@ -136,6 +195,26 @@ def subjects(device, n):
     return result, x[0], missing
 
 
+def drop_block_subjects(device):
+    """DropBlock at its own size, beside a copy."""
+    n = math.prod(IMAGES)
+    op = f"torchvision drop_block2d forward, {BLOCK} × {BLOCK} of {IMAGES}"
+    if not torchvision:
+        return [], None, [{"op": op, "n": n, "why": "torchvision is not installed"}]
+    sets = max(1, ROTATED_BYTES // (n * 8))
+    x = [(torch.arange(n, device=device) % 1000).float() + 1 for _ in range(sets)]
+    target = torch.empty(n, device=device)
+    generator = "philox" if device == "cuda" else "mersenne twister or MKL"
+
+    def drop_block(turn):
+        return torchvision.ops.drop_block2d(x[turn % sets].view(IMAGES), P, BLOCK).view(-1), None
+
+    return [
+        Subject("copy", "", 8, lambda turn: (target.copy_(x[turn % sets]), None)),
+        Subject(op, generator, 8, drop_block, check=check_drop_block),
+    ], x[0], []
+
+
 def check(subject, x):
     """Checks every element and the number of dropped ones; gives the measured rate."""
     n = x.numel()
@@ -146,15 +225,24 @@ def check(subject, x):
     if y is None:
         # Backward alone, fed with x.
         y, gradient = gradient, None
+    if subject.check:
+        dropped = int(subject.check(y, x).sum())
+        # Blocks are no independent decisions.
+        sigmas = None if subject.check is check_drop_block else (dropped - n * P) / math.sqrt(n * P * (1 - P))
+        assert sigmas is None or abs(sigmas) <= 5, f"{subject.op}: {dropped} of {n} dropped, {sigmas:.1f} σ off"
+        return {"op": subject.op, "n": n, "dropped": dropped / n, "sigmas": sigmas}
     kept = y != 0
     assert torch.allclose(y[kept], x[kept] * SCALE, rtol=1e-5), f"{subject.op}: kept elements are not scaled"
     if gradient is not None:
         assert torch.equal(gradient != 0, kept), f"{subject.op}: backward has another mask than forward"
         assert torch.allclose(gradient[kept], torch.tensor(SCALE, device=x.device), rtol=1e-5), subject.op
-    dropped = n - int(kept.sum())
-    sigmas = (dropped - n * P) / math.sqrt(n * P * (1 - P))
-    assert abs(sigmas) <= 5, f"{subject.op}: {dropped} of {n} dropped, {sigmas:.1f} standard deviations off"
-    return {"op": subject.op, "n": n, "dropped": dropped / n, "sigmas": sigmas}
+    # Decisions, of which the last may be for fewer elements.
+    decided = F.pad(kept, (0, -n % subject.shared), value=bool(kept[-1])).view(-1, subject.shared)
+    assert torch.equal(decided.all(1), decided.any(1)), f"{subject.op}: a decision is not shared"
+    decisions, dropped = decided.shape[0], int((~decided[:, 0]).sum())
+    sigmas = (dropped - decisions * P) / math.sqrt(decisions * P * (1 - P))
+    assert abs(sigmas) <= 5, f"{subject.op}: {dropped} of {decisions} dropped, {sigmas:.1f} standard deviations off"
+    return {"op": subject.op, "n": n, "dropped": dropped / decisions, "sigmas": sigmas}
 
 
 def sample(device, subject, calls, first):
@@ -191,15 +279,27 @@ def adapter(device):
     return {"name": name, "backend": f"CPU, {threads} threads", "driver": f"PyTorch {torch.__version__}"}
 
 
+def cases(device, sizes):
+    """For each size what is measured there, made when its turn comes."""
+    for n in sizes:
+        yield n, *subjects(device, n)
+    yield math.prod(IMAGES), *drop_block_subjects(device)
+
+
+def size(n):
+    return f"2^{n.bit_length() - 1}" if n & (n - 1) == 0 else str(n)
+
+
 def measure(device, powers, rounds):
     results, rates, not_timed, copy = [], [], [], None
     # A CPU call is over when it returns; on CUDA several calls hide the cost of waiting.
     sample_elements = 1 << (24 if device == "cpu" else 30)
-    for power in powers:
-        n = 1 << power
+    sizes = [1 << power for power in powers]
+    for n, everything, x, missing in cases(device, sizes):
         calls = max(1, min(256, sample_elements // n))
-        everything, x, missing = subjects(device, n)
         not_timed += missing
+        if not everything:
+            continue
         contestants = []
         for subject in everything:
             try:
@@ -221,7 +321,9 @@ def measure(device, powers, rounds):
                     subject.samples.append(milliseconds)
         print(file=sys.stderr)
         copy_ms = statistics.median(contestants[0].samples)
-        copy = {"best": "dst.copy_(src)", "n": n, "median_ms": copy_ms, "gb_per_s": n * 8 / copy_ms * 1e-6}
+        # The report's is at the largest of the sizes that were asked for.
+        if n in sizes:
+            copy = {"best": "dst.copy_(src)", "n": n, "median_ms": copy_ms, "gb_per_s": n * 8 / copy_ms * 1e-6}
         for subject in contestants:
             first, median, third = statistics.quantiles(subject.samples, n=4, method="inclusive")
             results.append({
@@ -237,7 +339,7 @@ def measure(device, powers, rounds):
             })
     clock = "CUDA events" if device == "cuda" else "wall time of the calls"
     return {
-        "adapter": adapter(device), "clock": clock, "copy": copy, "results": results,
+        "adapter": adapter(device), "torchvision": torchvision and torchvision.__version__, "clock": clock, "copy": copy, "results": results,
         "rounds": rounds, "rates": rates, "not_timed": not_timed,
     }
 
@@ -247,11 +349,12 @@ def table(report):
     print("| n | operation | median ms | quartiles ms | GB/s | × copy |\n|---|---|---|---|---|---|")
     for row in report["results"]:
         first, third = row["quartiles_ms"]
-        print(f"| 2^{row['n'].bit_length() - 1} | {row['op']} | {row['median_ms']:.4f} | {first:.4f}–{third:.4f} | "
+        print(f"| {size(row['n'])} | {row['op']} | {row['median_ms']:.4f} | {first:.4f}–{third:.4f} | "
               f"{row['gb_per_s']:.2f} | {row['ratio_to_copy']:.2f} |")
     print("\n| n | operation | dropped | σ off 0.1 |\n|---|---|---|---|")
     for rate in report["rates"]:
-        print(f"| 2^{rate['n'].bit_length() - 1} | {rate['op']} | {rate['dropped']:.6f} | {rate['sigmas']:+.2f} |")
+        sigmas = "" if rate["sigmas"] is None else f"{rate['sigmas']:+.2f}"
+        print(f"| {size(rate['n'])} | {rate['op']} | {rate['dropped']:.6f} | {sigmas} |")
     for missing in report["not_timed"]:
         print(f"\nnot timed: {missing['op']} at n = {missing['n']}: {missing['why']}")
     print()

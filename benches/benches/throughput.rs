@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use wgpu_dropout::{Dropout, Dtype, Key, Options, wgpu};
-use wgpu_dropout_bench::{Bench, BoundSubject, Op, Yardstick, YardstickKind};
+use wgpu_dropout::{Dtype, Generator, Options, wgpu};
+use wgpu_dropout_bench::{Bench, BoundSubject, Op, Subject, Yardstick, YardstickKind};
 
 const N: u64 = 1 << 24;
 
@@ -32,15 +32,15 @@ fn throughput(criterion: &mut Criterion) {
             });
         });
     }
-    let mask = Dropout::new(0.1).expect("a probability").mask(Key::new(42));
-    for op in [Op::Forward, Op::InPlace, Op::Mask] {
+    for op in [Op::Forward, Op::InPlace, Op::Mask].into_iter().chain(Op::FAMILY) {
+        let subject = Subject { op, dtype: Dtype::F32, generator: Generator::default(), p: 0.1 };
         let bound = BoundSubject::new(&bench.context, op, Dtype::F32, &sets[0], N).expect("buffers that fit");
         group.throughput(Throughput::Bytes(op.bytes(Dtype::F32, N)));
         group.bench_function(op.name(), |bencher| {
             bencher.iter_custom(|iterations| {
                 (0..iterations)
                     .map(|_| {
-                        let pass = bench.timer.pass(|pass| bound.record(pass, &mask));
+                        let pass = bench.timer.pass(|pass| bound.record(pass, &subject));
                         Duration::from_secs_f64(pass.expect("a device that answers") * 1e-3)
                     })
                     .sum()

@@ -6,14 +6,16 @@
 
 mod calls;
 mod clock;
+mod op;
 mod report;
 mod throughput;
 mod yardstick;
 
 pub use calls::{CallCost, measure_calls};
 pub use clock::{Clock, Timer};
+pub use op::Op;
 pub use report::{chart, table};
-pub use throughput::{AdapterReport, Bench, BoundSubject, Copy, Op, Report, Row, Sizes, Subject, measure};
+pub use throughput::{AdapterReport, Bench, BoundSubject, Copy, Report, Row, Sizes, Subject, measure};
 pub use yardstick::{Yardstick, YardstickKind};
 
 /// What can go wrong in a measurement.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use plotters::prelude::*;
 
-use crate::{Error, Report, Row};
+use crate::{Error, Op, Report, Row};
 
 /// A table with a line for each measurement.
 pub fn table(report: &Report) -> String {
@@ -61,6 +61,8 @@ pub fn chart(report: &Report) -> Result<String, Error> {
             ("copy", "f32", _) => "copy kernel (ceiling)".to_owned(),
             // As forward, or not of these bytes.
             ("copy" | "scale in place" | "mask", ..) => continue,
+            // More lines could not be told apart: the table has these.
+            (op, ..) if Op::FAMILY.iter().any(|other| other.name() == op) => continue,
             ("forward", "f32", generator) if row.p == Some(0.1) => format!("forward, {generator}"),
             ("forward", dtype, _) if row.p == Some(0.1) => format!("forward, {dtype}"),
             (op, "f32", "threefry") if row.p == Some(0.1) => op.to_owned(),

@@ -4,64 +4,11 @@ use half::{bf16, f16};
 use serde::Serialize;
 use wgpu_dropout::{
     Bound, BufferRange, Context, Dropout, Dtype, Element, Generator, Key, Mask, MaskFormat, Operation, Options, Ranges,
-    Record, View, reference, requirements,
+    Record, Slices, reference, requirements,
     wgpu::{self, util::DeviceExt},
 };
 
-use crate::{CallCost, Clock, Error, Timer, Yardstick, YardstickKind};
-
-/// An operation that is timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
-    /// Out of place.
-    Forward,
-    /// Out of place, from a start that is no multiple of the block.
-    ForwardUnaligned,
-    /// Out of place, of rows of a wider matrix, whose pitch is odd.
-    ForwardRows,
-    /// Out of place, from an input that begins one element after a multiple of 16 bytes.
-    ForwardOffset,
-    /// Out of place, from a start far into the tensor, where groups of decisions have 64-bit numbers.
-    ForwardFar,
-    /// In place.
-    InPlace,
-    /// Packed keep mask.
-    Mask,
-}
-
-impl Op {
-    /// Every operation.
-    pub const ALL: [Self; 7] = [
-        Self::Forward,
-        Self::ForwardUnaligned,
-        Self::ForwardRows,
-        Self::ForwardOffset,
-        Self::ForwardFar,
-        Self::InPlace,
-        Self::Mask,
-    ];
-
-    /// The name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Forward => "forward",
-            Self::ForwardUnaligned => "forward, start 5",
-            Self::ForwardRows => "forward, rows of 1000 in 1031",
-            Self::ForwardOffset => "forward, input offset 1",
-            Self::ForwardFar => "forward, start 2^40",
-            Self::InPlace => "in place",
-            Self::Mask => "mask",
-        }
-    }
-
-    /// Bytes that the operation must move for `n` elements.
-    pub fn bytes(self, dtype: Dtype, n: u64) -> u64 {
-        match self {
-            Self::Mask => MaskFormat::Bits.size(n),
-            _ => n * dtype.size() * 2,
-        }
-    }
-}
+use crate::{CallCost, Clock, Error, Op, Timer, Yardstick, YardstickKind};
 
 /// One dropout operation with its settings.
 #[derive(Clone, Copy, Debug)]
@@ -82,24 +29,23 @@ impl Subject {
         let mut all = vec![];
         for &generator in Generator::ALL {
             for p in [0.1, 0.5] {
-                all.extend(Op::ALL.map(|op| Self { op, dtype: Dtype::F32, generator, p }));
+                all.extend(Op::PLAIN.map(|op| Self { op, dtype: Dtype::F32, generator, p }));
             }
         }
         for dtype in [Dtype::F16, Dtype::Bf16] {
             let ops = [Op::Forward, Op::ForwardOffset, Op::InPlace];
             all.extend(ops.map(|op| Self { op, dtype, generator: Generator::default(), p: 0.1 }));
         }
+        // Rounds are to stay short: the other generator and types differ from these as they do above.
+        let one = |op| Self { op, dtype: Dtype::F32, generator: Generator::default(), p: 0.1 };
+        all.extend(Op::FAMILY.map(one));
         all
     }
 
-    fn mask(&self) -> Mask {
-        let view = match self.op {
-            Op::ForwardUnaligned => View::contiguous(5),
-            Op::ForwardRows => View::rows(0, 1000, 1031),
-            Op::ForwardFar => View::contiguous(1 << 40),
-            _ => View::contiguous(0),
-        };
-        Dropout::new(self.p).expect("a probability").with_generator(self.generator).mask(Key::new(42)).at(view)
+    /// The mask of `n` elements.
+    fn mask(&self, n: u64) -> Mask {
+        let dropout = Dropout::of_kind(self.op.kind(), self.p).expect("a probability");
+        dropout.with_generator(self.generator).mask(Key::new(42)).at(self.op.view(n))
     }
 }
 
@@ -110,6 +56,8 @@ pub struct Sizes {
     pub elements: Vec<u64>,
     /// How often everything is timed, in turn.
     pub rounds: usize,
+    /// Parts of names: an operation is measured when its name has one of them. None for all.
+    pub only: Vec<String>,
 }
 
 impl Sizes {
@@ -121,7 +69,7 @@ impl Sizes {
         if !elements.contains(&(1 << most.ilog2())) {
             elements.push(1 << most.ilog2());
         }
-        Self { elements, rounds }
+        Self { elements, rounds, only: vec![] }
     }
 }
 
@@ -244,15 +192,7 @@ impl Bench {
 
     /// An input and an output buffer of `n` elements for each rotation.
     pub fn buffers(&self, dtype: Dtype, n: u64) -> Vec<[wgpu::Buffer; 2]> {
-        fn bytes<T: Element>(n: u64) -> Vec<u8> {
-            bytemuck::cast_slice(&(0..n).map(input::<T>).collect::<Vec<_>>()).to_vec()
-        }
-        let x = match dtype {
-            Dtype::F32 => bytes::<f32>(n),
-            Dtype::F16 => bytes::<f16>(n),
-            Dtype::Bf16 => bytes::<bf16>(n),
-            _ => unreachable!("no other type is measured"),
-        };
+        let x = elements(dtype, n, Input::First);
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let buffer = || {
             let descriptor = wgpu::util::BufferInitDescriptor { label: None, contents: &x, usage };
@@ -271,6 +211,8 @@ const ROTATED_BYTES: u64 = 256 << 20;
 pub struct BoundSubject {
     bound: Bound,
     op: Op,
+    /// Elements.
+    n: u64,
 }
 
 impl BoundSubject {
@@ -286,6 +228,11 @@ impl BoundSubject {
         n: u64,
     ) -> Result<Self, Error> {
         let range = |buffer| BufferRange::new(buffer, 0, n * dtype.size()).with_dtype(dtype);
+        let upload = |contents: &[u8]| {
+            let usage = wgpu::BufferUsages::STORAGE;
+            context.device().create_buffer_init(&wgpu::util::BufferInitDescriptor { label: None, contents, usage })
+        };
+        let (other, ids);
         let ranges = match op {
             Op::Mask => Ranges::mask(BufferRange::new(output, 0, MaskFormat::Bits.size(n)), n, MaskFormat::Bits),
             Op::InPlace => Ranges::new(range(output), range(output)),
@@ -295,19 +242,35 @@ impl BoundSubject {
                 let part = |buffer, offset| BufferRange::new(buffer, offset, size).with_dtype(dtype);
                 Ranges::new(part(input, offset), part(output, 0))
             }
-            Op::Forward | Op::ForwardUnaligned | Op::ForwardRows | Op::ForwardFar => {
-                Ranges::new(range(input), range(output))
+            Op::Normals => Ranges::normals(range(output)),
+            Op::Select => {
+                other = upload(&elements(dtype, n, Input::Other));
+                Ranges::new(range(input), range(output)).with_other(range(&other))
+            }
+            _ => Ranges::new(range(input), range(output)),
+        };
+        let ranges = match op.row_ids(n) {
+            None => ranges,
+            Some(list) => {
+                ids = upload(bytemuck::cast_slice(&list));
+                ranges.with_row_ids(&ids)
             }
         };
-        Ok(Self { bound: context.bind(ranges)?, op })
+        Ok(Self { bound: context.bind(ranges)?, op, n })
     }
 
     /// Appends the operation.
     ///
     /// # Errors
     /// Those of the library.
-    pub fn record(&self, recorder: &mut impl Record, mask: &Mask) -> Result<(), wgpu_dropout::Error> {
-        let operation = if self.op == Op::Mask { Operation::KeepMask(*mask) } else { Operation::Forward(*mask) };
+    pub fn record(&self, recorder: &mut impl Record, subject: &Subject) -> Result<(), wgpu_dropout::Error> {
+        let mask = subject.mask(self.n);
+        let operation = match self.op {
+            Op::Normals => return self.bound.record_normals(recorder, mask.generator(), mask.key(), 0),
+            Op::Mask => Operation::KeepMask(mask),
+            Op::Select => Operation::Select(mask),
+            _ => Operation::Forward(mask),
+        };
         self.bound.record(recorder, operation)
     }
 }
@@ -319,7 +282,9 @@ impl BoundSubject {
 pub fn measure(bench: &Bench, sizes: &Sizes, mut progress: impl FnMut(u64, usize)) -> Result<Report, Error> {
     let device = bench.context.device();
     let yardsticks = [YardstickKind::Copy, YardstickKind::ScaleInPlace].map(|kind| Yardstick::family(device, kind));
-    let subjects = Subject::all();
+    let mut subjects = Subject::all();
+    let is_wanted = |op: Op| sizes.only.is_empty() || sizes.only.iter().any(|part| op.name().contains(part));
+    subjects.retain(|subject| is_wanted(subject.op));
     for subject in &subjects {
         check(bench, subject)?;
     }
@@ -445,7 +410,7 @@ impl Work<'_> {
                 yardstick.record(pass, &binds[turn % binds.len()], *words);
                 Ok(())
             }
-            Self::Dropout(subject, binds) => binds[turn % binds.len()].record(pass, &subject.mask()),
+            Self::Dropout(subject, binds) => binds[turn % binds.len()].record(pass, subject),
         }
     }
 }
@@ -461,18 +426,16 @@ fn quartiles(samples: &[f64]) -> [f64; 3] {
 fn check(bench: &Bench, subject: &Subject) -> Result<(), Error> {
     const N: u64 = 10_007;
     let &Subject { op, dtype, generator, p } = subject;
-    let (context, mask) = (&bench.context, subject.mask());
+    let context = &bench.context;
     let buffers = &bench.buffers(dtype, N.next_multiple_of(2))[0];
     let bound = BoundSubject::new(context, op, dtype, buffers, N)?;
     let mut encoder = context.device().create_command_encoder(&Default::default());
-    bound.record(&mut encoder, &mask)?;
+    bound.record(&mut encoder, subject)?;
     let actual = bench.timer.read(encoder, &buffers[1])?;
-    let offset = if op == Op::ForwardOffset { 1 } else { 0 };
     let expected = match dtype {
-        _ if op == Op::Mask => bytemuck::cast_slice(&reference::keep_mask(&mask, N)?).to_vec(),
-        Dtype::F32 => expected::<f32>(&mask, offset..N)?,
-        Dtype::F16 => expected::<f16>(&mask, offset..N)?,
-        Dtype::Bf16 => expected::<bf16>(&mask, offset..N)?,
+        Dtype::F32 => expected::<f32>(subject, N)?,
+        Dtype::F16 => expected::<f16>(subject, N)?,
+        Dtype::Bf16 => expected::<bf16>(subject, N)?,
         _ => unreachable!("no other type is measured"),
     };
     match expected.iter().zip(&actual).position(|(a, b)| a != b) {
@@ -484,13 +447,51 @@ fn check(bench: &Bench, subject: &Subject) -> Result<(), Error> {
     }
 }
 
-/// What the reference makes of some of the buffers' elements.
-fn expected<T: Element>(mask: &Mask, elements: std::ops::Range<u64>) -> Result<Vec<u8>, wgpu_dropout::Error> {
-    let x: Vec<T> = elements.map(input).collect();
-    Ok(bytemuck::cast_slice(&reference::forward(mask, &x)?).to_vec())
+/// What the reference makes of the buffers' first elements.
+fn expected<T: Element>(subject: &Subject, n: u64) -> Result<Vec<u8>, wgpu_dropout::Error> {
+    let (op, mask) = (subject.op, subject.mask(n));
+    let offset = u64::from(op == Op::ForwardOffset);
+    let x: Vec<T> = (offset..n).map(|i| element(i, Input::First)).collect();
+    let other: Vec<T> = (0..n).map(|i| element(i, Input::Other)).collect();
+    let ids = op.row_ids(n);
+    let (operation, slices) = match op {
+        Op::Mask => return Ok(bytemuck::cast_slice(&reference::keep_mask(&mask, n)?).to_vec()),
+        Op::Normals => {
+            let normals = reference::normals(mask.generator(), mask.key(), 0, n)?;
+            return Ok(bytemuck::cast_slice(&normals).to_vec());
+        }
+        Op::Select => (Operation::Select(mask), Slices::new(&x).with_other(&other)),
+        _ => (Operation::Forward(mask), Slices::new(&x)),
+    };
+    let slices = ids.as_deref().map_or(slices, |ids| slices.with_row_ids(ids));
+    Ok(bytemuck::cast_slice(&reference::run(operation, slices)?).to_vec())
 }
 
-/// Element i of a buffer.
-fn input<T: Element>(i: u64) -> T {
-    T::narrow((i % 1000) as f32 + 1.0)
+/// Which of an operation's inputs.
+#[derive(Clone, Copy)]
+enum Input {
+    First,
+    Other,
+}
+
+/// The first `n` elements of an input, as they are stored.
+fn elements(dtype: Dtype, n: u64, input: Input) -> Vec<u8> {
+    fn bytes<T: Element>(n: u64, input: Input) -> Vec<u8> {
+        bytemuck::cast_slice(&(0..n).map(|i| element::<T>(i, input)).collect::<Vec<_>>()).to_vec()
+    }
+    match dtype {
+        Dtype::F32 => bytes::<f32>(n, input),
+        Dtype::F16 => bytes::<f16>(n, input),
+        Dtype::Bf16 => bytes::<bf16>(n, input),
+        _ => unreachable!("no other type is measured"),
+    }
+}
+
+/// Element i of an input.
+fn element<T: Element>(i: u64, input: Input) -> T {
+    let x = (i % 1000) as f32 + 1.0;
+    T::narrow(match input {
+        Input::First => x,
+        Input::Other => -x,
+    })
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use wgpu_dropout::{Options, kernels::Schedule};
-use wgpu_dropout_bench::{Bench, Sizes, chart, measure, measure_calls, table};
+use wgpu_dropout_bench::{Bench, Op, Sizes, chart, measure, measure_calls, table};
 
 use crate::{adapter, args::schedule, error::Error, output::WholeFile, progress};
 
@@ -23,6 +23,10 @@ pub struct Args {
     /// The numbers of elements, as powers of two: 20,24 [default: 10,12,… as far as the device can bind]
     #[arg(long, value_name = "POWERS", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(10..=28))]
     sizes: Option<Vec<u8>>,
+
+    /// Only the operations with this in their names, and not the cost of a call; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = part_of_a_name)]
+    only: Vec<String>,
 
     /// How the work is shared out: groups and interleaved are for GPUs, blocked is for devices that run on the CPU [default:
     /// what suits the adapter]
@@ -64,11 +68,14 @@ pub fn run(args: &Args) -> Result<(), Error> {
             return Err(Error::Options("a size of --sizes is more than the device can bind: give smaller powers"));
         }
     }
+    sizes.only.clone_from(&args.only);
     let rounds = (sizes.elements.len() * (sizes.rounds + 1)) as u64;
     let bar = progress::rounds(rounds);
     let mut report = measure(&bench, &sizes, |_, _| bar.inc(1))?;
     bar.finish_and_clear();
-    report.calls = measure_calls(&adapter)?;
+    if args.only.is_empty() {
+        report.calls = measure_calls(&adapter)?;
+    }
     report.commit.clone_from(&args.commit);
     println!("{}", table(&report));
     if let Some(mut file) = json {
@@ -80,4 +87,11 @@ pub fn run(args: &Args) -> Result<(), Error> {
         file.finish()?;
     }
     Ok(())
+}
+
+fn part_of_a_name(text: &str) -> Result<String, String> {
+    if Op::names().any(|name| name.contains(text)) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("no operation has that in its name. There are: {}", Op::names().collect::<Vec<_>>().join("; ")))
 }

@@ -190,7 +190,8 @@ struct About {
 /// A compute pipeline with what it is made of; null what is not there yet.
 struct Pipeline<'a> {
     radv: &'a Radv,
-    set_layout: vk::DescriptorSetLayout,
+    /// Of group 0 and on.
+    set_layouts: Vec<vk::DescriptorSetLayout>,
     layout: vk::PipelineLayout,
     module: vk::ShaderModule,
     pipeline: vk::Pipeline,
@@ -204,7 +205,9 @@ impl Drop for Pipeline<'_> {
             device.destroy_pipeline(self.pipeline, None);
             device.destroy_shader_module(self.module, None);
             device.destroy_pipeline_layout(self.layout, None);
-            device.destroy_descriptor_set_layout(self.set_layout, None);
+            for &layout in &self.set_layouts {
+                device.destroy_descriptor_set_layout(layout, None);
+            }
         }
     }
 }
@@ -214,28 +217,35 @@ impl<'a> Pipeline<'a> {
         let device = &radv.device;
         let mut new = Self {
             radv,
-            set_layout: vk::DescriptorSetLayout::null(),
+            set_layouts: vec![],
             layout: vk::PipelineLayout::null(),
             module: vk::ShaderModule::null(),
             pipeline: vk::Pipeline::null(),
         };
 
-        let binding = |number| {
-            vk::DescriptorSetLayoutBinding::default()
-                .binding(number)
-                .descriptor_type(vk::DescriptorType::STORAGE_BUFFER)
-                .descriptor_count(1)
-                .stage_flags(vk::ShaderStageFlags::COMPUTE)
-        };
-        let bindings: Vec<_> = (0..shader.buffers).map(binding).collect();
-        let info = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
-        // SAFETY: here and below: the device is alive, and each structure lives as long as the call that takes it.
-        new.set_layout = unsafe { device.create_descriptor_set_layout(&info, None) }
-            .map_err(failed("vkCreateDescriptorSetLayout"))?;
+        let groups = shader.buffers.iter().map(|buffer| buffer.group + 1).max().unwrap_or(0);
+        for group in 0..groups {
+            let binding = |buffer: &spirv::Buffer| {
+                vk::DescriptorSetLayoutBinding::default()
+                    .binding(buffer.binding)
+                    .descriptor_type(match buffer.is_uniform {
+                        true => vk::DescriptorType::UNIFORM_BUFFER,
+                        false => vk::DescriptorType::STORAGE_BUFFER,
+                    })
+                    .descriptor_count(1)
+                    .stage_flags(vk::ShaderStageFlags::COMPUTE)
+            };
+            let bindings: Vec<_> = shader.buffers.iter().filter(|buffer| buffer.group == group).map(binding).collect();
+            let info = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
+            // SAFETY: here and below: the device is alive, and each structure lives as long as the call that takes it.
+            let layout = unsafe { device.create_descriptor_set_layout(&info, None) };
+            new.set_layouts.push(layout.map_err(failed("vkCreateDescriptorSetLayout"))?);
+        }
 
-        let set_layouts = [new.set_layout];
-        let range = [vk::PushConstantRange::default().stage_flags(vk::ShaderStageFlags::COMPUTE).size(immediates)];
-        let info = vk::PipelineLayoutCreateInfo::default().set_layouts(&set_layouts).push_constant_ranges(&range);
+        let range = vk::PushConstantRange::default().stage_flags(vk::ShaderStageFlags::COMPUTE).size(immediates);
+        // There are none of 0 bytes.
+        let ranges: Vec<_> = (immediates > 0).then_some(range).into_iter().collect();
+        let info = vk::PipelineLayoutCreateInfo::default().set_layouts(&new.set_layouts).push_constant_ranges(&ranges);
         // SAFETY: as above; the limit of 128 bytes, which every device has, is above what kernels take.
         new.layout = unsafe { device.create_pipeline_layout(&info, None) }.map_err(failed("vkCreatePipelineLayout"))?;
 

@@ -23,31 +23,40 @@ pub struct Abilities {
     pub robust_buffers: bool,
 }
 
-/// A module, and the storage buffers that it is given: as many, of group 0 from binding 0 on.
+/// A module, and the buffers that it is given.
 pub struct Shader {
     pub words: Vec<u32>,
-    pub buffers: u32,
+    pub buffers: Vec<Buffer>,
+}
+
+/// A buffer of a module.
+#[derive(Clone, Copy)]
+pub struct Buffer {
+    pub group: u32,
+    pub binding: u32,
+    pub is_uniform: bool,
 }
 
 /// # Errors
-/// Where naga does not take the text, or it has bindings other than storage buffers of group 0 without gaps.
+/// Where naga does not take the text, or it has bindings other than storage and uniform buffers.
 pub fn translate(text: &str, abilities: Abilities) -> Result<Shader> {
     let module = naga::front::wgsl::parse_str(text).map_err(|error| error.emit_to_string(text))?;
     let mut validator = Validator::new(ValidationFlags::all(), Capabilities::all());
     let info = validator.validate(&module).map_err(|error| error.emit_to_string(text))?;
 
     let mut binding_map = BTreeMap::new();
+    let mut buffers = vec![];
     for (_, variable) in module.global_variables.iter() {
         let Some(binding) = variable.binding else { continue };
-        if binding.group != 0 || !matches!(variable.space, naga::AddressSpace::Storage { .. }) {
-            return Err(format!("{binding:?} is no storage buffer of group 0").into());
-        }
-        let place = spv::BindingInfo { descriptor_set: 0, binding: binding.binding, binding_array_size: None };
-        binding_map.insert(binding, place);
-    }
-    let buffers = binding_map.len() as u32;
-    if binding_map.keys().any(|binding| binding.binding >= buffers) {
-        return Err("the bindings have gaps".into());
+        let is_uniform = match variable.space {
+            naga::AddressSpace::Storage { .. } => false,
+            naga::AddressSpace::Uniform => true,
+            _ => return Err(format!("{binding:?} is no buffer").into()),
+        };
+        let naga::ResourceBinding { group, binding: number } = binding;
+        binding_map
+            .insert(binding, spv::BindingInfo { descriptor_set: group, binding: number, binding_array_size: None });
+        buffers.push(Buffer { group, binding: number, is_uniform });
     }
 
     let mut capabilities = vec![spv::Capability::Shader];
