@@ -13,6 +13,8 @@ pub(crate) enum Effect {
     Multiply { scale: f32 },
     /// `keep ? x·scale : +0`.
     Scale { scale: f32 },
+    /// The same with a scale that lies in a buffer.
+    ScaleInBuffer,
     /// `keep ? x : +0`, with x's bits unchanged.
     Select,
     /// `keep ? x : other`, with the bits of either unchanged.

@@ -38,6 +38,54 @@ pub enum Error {
         generator: Generator,
     },
 
+    /// A block of `DropBlock` has no sizes, or too many.
+    #[error("a block of {axes} axes: give 1, 2 or 3 sizes, one for each spatial axis")]
+    BlockAxes {
+        /// The sizes given.
+        axes: usize,
+    },
+
+    /// A size of a block of `DropBlock` is 0.
+    #[error("size {size} of axis {axis} of a block: it must be at least 1")]
+    BlockSize {
+        /// Which of the block's axes.
+        axis: usize,
+        /// The value given.
+        size: u64,
+    },
+
+    /// A shape does not go together with the spatial axes of a block, or with the axes that share its mask.
+    #[error(
+        "the shape {shape:?} with {axes} spatial axes and the shared axes {shared:?}: the shape needs an axis for each size \
+         of the block, the last ones, and shared axes lie before those; of these at most 8 after merging equal neighbours"
+    )]
+    BlockShape {
+        /// The shape given.
+        shape: Vec<u64>,
+        /// Sizes of the block.
+        axes: usize,
+        /// The shared axes given.
+        shared: Vec<usize>,
+    },
+
+    /// A shard of a block mask has planes that the whole has not.
+    #[error("{count} planes from plane {first} on of a block mask of {planes}: name planes that it has")]
+    Planes {
+        /// The first plane.
+        first: u64,
+        /// How many.
+        count: u64,
+        /// How many there are.
+        planes: u64,
+    },
+
+    /// The scratch lies in a buffer that the same call reads or writes.
+    #[error("the scratch lies in the buffer of the {role}: put it in a buffer of its own")]
+    ScratchBuffer {
+        /// "input" or "output".
+        role: &'static str,
+    },
+
     /// Rows that overlap or have no elements.
     #[error(
         "a view with row length {row_length} and row pitch {row_pitch}: the length must be at least 1 and the pitch at \

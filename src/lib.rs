@@ -67,6 +67,7 @@
 #![warn(missing_docs)]
 
 mod audit;
+mod drop_block;
 mod dtype;
 mod effect;
 mod error;
@@ -87,6 +88,7 @@ mod view;
 pub mod wgsl;
 
 pub use audit::{Audit, Explanation, Mismatch};
+pub use drop_block::{BlockMask, BlockScaling, DropBlock};
 pub use dtype::{Dtype, Element, MaskFormat};
 pub use error::{Error, UnknownName};
 pub use generator::Generator;

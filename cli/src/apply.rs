@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use half::{bf16, f16};
-use wgpu_dropout::{Dtype, Element, Kind, Mask, Operation};
+use wgpu_dropout::{BlockMask, Dtype, Element, Kind, Mask, Operation};
 
 use crate::{
     args::{MaskArgs, ProcessorArgs},
+    block::{BlockArgs, BlockScale},
     error::Error,
     input::{Input, dtype},
     output::WholeFile,
@@ -25,6 +26,13 @@ pub struct Args {
 
     #[command(flatten)]
     sharing: SharingArgs,
+
+    #[command(flatten)]
+    block: BlockArgs,
+
+    /// What the elements outside of the blocks are multiplied by
+    #[arg(long, value_enum, value_name = "SCALE", requires = "block")]
+    block_scale: Option<BlockScale>,
 
     /// What happens to the elements: inverted, standard, alpha or gaussian
     #[arg(long, default_value_t)]
@@ -57,6 +65,9 @@ pub struct Args {
 impl Args {
     /// The mask, when the options make sense.
     pub fn check(&self) -> Result<Mask, Error> {
+        if self.block.is_given() && self.kind != Kind::Inverted {
+            return Err(Error::Options("--block is of the inverted kind: leave --kind out, or --block"));
+        }
         self.mask.mask(self.kind, !self.evaluate)
     }
 }
@@ -64,6 +75,15 @@ impl Args {
 pub fn run(args: &Args) -> Result<(), Error> {
     let mask = args.check()?;
     let input = Input::open(&args.input, args.dtype)?;
+    let scale = args.block_scale.unwrap_or_default();
+    if let Some(blocks) = args.block.mask(args.mask.p(), &mask, scale, input.shape(), args.sharing.shared())? {
+        return match input.dtype {
+            Dtype::F32 => drop_block::<f32>(args, &blocks, input),
+            Dtype::F16 => drop_block::<f16>(args, &blocks, input),
+            Dtype::Bf16 => drop_block::<bf16>(args, &blocks, input),
+            other => unreachable!("no array is read as {other}"),
+        };
+    }
     let (mask, row_ids) = args.sharing.mask(mask, input.shape())?;
     mask.check_length(input.elements())?;
     match input.dtype {
@@ -72,6 +92,16 @@ pub fn run(args: &Args) -> Result<(), Error> {
         Dtype::Bf16 => apply::<bf16>(args, mask, row_ids.as_deref(), input),
         other => unreachable!("no array is read as {other}"),
     }
+}
+
+/// The whole array at once: what is kept is counted over all of it.
+fn drop_block<T: Element>(args: &Args, blocks: &BlockMask, input: Input) -> Result<(), Error> {
+    let mut output = WholeFile::create(&args.output)?;
+    let processor = args.processor.open()?;
+    output.write(&Vec::from(input.header()))?;
+    let x: Vec<T> = input.read_all()?;
+    output.write(bytemuck::cast_slice(&processor.drop_block(blocks, &x)?))?;
+    output.finish()
 }
 
 fn apply<T: Element + Send + Sync>(

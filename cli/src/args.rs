@@ -37,6 +37,10 @@ pub struct MaskArgs {
 }
 
 impl MaskArgs {
+    pub const fn p(&self) -> f64 {
+        self.p
+    }
+
     pub fn mask(&self, kind: Kind, training: bool) -> Result<Mask, Error> {
         let dropout = Dropout::of_kind(kind, self.p)?.with_generator(self.generator).with_training(training);
         let view = match (self.row_length, self.row_pitch) {

@@ -7,6 +7,7 @@ mod apply;
 mod args;
 mod audit;
 mod bench;
+mod block;
 mod error;
 mod info;
 mod input;

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use wgpu_dropout::{Kind, Mask};
+use wgpu_dropout::{BlockMask, Kind, Mask};
 
 use crate::{
     args::{MaskArgs, ProcessorArgs, number},
+    block::{BlockArgs, BlockScale},
     error::Error,
     npy::Header,
     progress,
@@ -24,7 +25,7 @@ pub struct Args {
 
     /// How many elements; 0 means without end
     #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]
-    #[arg(required_unless_present = "shape", conflicts_with_all = ["shape", "share", "strides", "row_ids"])]
+    #[arg(required_unless_present = "shape", conflicts_with_all = ["shape", "share", "strides", "row_ids", "block"])]
     count: Option<u64>,
 
     /// The shape of the elements (row-major) instead of their count
@@ -33,6 +34,9 @@ pub struct Args {
 
     #[command(flatten)]
     sharing: SharingArgs,
+
+    #[command(flatten)]
+    block: BlockArgs,
 
     /// How an element is written
     #[arg(long, value_enum, default_value_t = Format::Bits)]
@@ -85,6 +89,10 @@ impl Args {
 pub fn run(args: &Args) -> Result<(), Error> {
     let mask = args.check()?;
     let shape = args.shape.clone().unwrap_or_else(|| args.count.into_iter().collect());
+    let shared = args.sharing.shared();
+    if let Some(blocks) = args.block.mask(args.mask.p(), &mask, BlockScale::None, &shape, shared)? {
+        return write_blocks(args, &blocks, &shape);
+    }
     let (mask, row_ids) = args.sharing.mask(mask, &shape)?;
     let total = match args.count {
         Some(0) => mask.generator().index_end() - u128::from(mask.view().start()),
@@ -114,6 +122,20 @@ pub fn run(args: &Args) -> Result<(), Error> {
         Ok(())
     })?;
     bar.finish_and_clear();
+    sink.finish()
+}
+
+/// The mask of `DropBlock`, at once.
+fn write_blocks(args: &Args, blocks: &BlockMask, shape: &[u64]) -> Result<(), Error> {
+    let mut sink = Sink::open(args.output.as_deref())?;
+    let words = args.processor.open()?.block_mask(blocks)?;
+    if args.format == Format::Npy {
+        sink.write(&Vec::from(&Header::new("|b1", shape)))?;
+    }
+    match args.format {
+        Format::Bits => sink.write(bytemuck::cast_slice(&words))?,
+        Format::Bytes | Format::Npy => write_a_byte_each(&mut sink, &words, blocks.elements())?,
+    }
     sink.finish()
 }
 

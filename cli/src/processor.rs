@@ -2,7 +2,7 @@
 
 use std::{num::NonZero, thread};
 
-use wgpu_dropout::{Audit, Context, Element, Error, Generator, Key, Mask, Operation, Slices, reference};
+use wgpu_dropout::{Audit, BlockMask, Context, Element, Error, Generator, Key, Mask, Operation, Slices, reference};
 
 pub enum Processor {
     Gpu(Context),
@@ -38,6 +38,22 @@ impl Processor {
             (Self::Cpu, Some(ids)) => {
                 in_parts(length, |first, length| reference::gathered_keep_mask(&mask.skip(first), length, ids))
             }
+        }
+    }
+
+    /// `DropBlock`, forward or backward.
+    pub fn drop_block<T: Element>(&self, mask: &BlockMask, x: &[T]) -> Result<Vec<T>, Error> {
+        match self {
+            Self::Gpu(context) => context.drop_block_blocking(mask, x),
+            Self::Cpu => reference::drop_block(mask, x),
+        }
+    }
+
+    /// The packed mask of `DropBlock`.
+    pub fn block_mask(&self, mask: &BlockMask) -> Result<Vec<u32>, Error> {
+        match self {
+            Self::Gpu(context) => context.block_mask_blocking(mask),
+            Self::Cpu => reference::drop_block_mask(mask),
         }
     }
 

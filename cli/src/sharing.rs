@@ -31,6 +31,11 @@ impl SharingArgs {
         self.share.is_some() || self.strides.is_some() || self.row_ids.is_some()
     }
 
+    /// The axes that share a decision.
+    pub fn shared(&self) -> &[usize] {
+        self.share.as_deref().unwrap_or_default()
+    }
+
     /// The mask of an array of this shape, and the ids of its rows.
     pub fn mask(&self, mask: Mask, shape: &[u64]) -> Result<(Mask, Option<Vec<u32>>), Error> {
         if !self.is_given() {
@@ -39,7 +44,7 @@ impl SharingArgs {
         let start = mask.view().start();
         let view = match &self.strides {
             Some(strides) => View::strided(start, shape, strides)?,
-            None => View::shared(start, shape, self.share.as_deref().unwrap_or_default())?,
+            None => View::shared(start, shape, self.shared())?,
         };
         let Some(path) = &self.row_ids else { return Ok((mask.at(view), None)) };
         let mask = mask.at(view.gathered()?);

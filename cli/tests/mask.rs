@@ -59,7 +59,7 @@ fn every_format_has_the_same_bits() {
             assert!(unpacked == expected, "{count} bits");
             assert_eq!(
                 words.iter().map(|word| word.count_ones()).sum::<u32>(),
-                expected.iter().map(|&k| u32::from(k)).sum()
+                expected.iter().map(|&k| u32::from(k)).sum::<u32>()
             );
             assert!(mask(&["--format", "bytes"]) == expected, "{count} bytes");
             let npy = mask(&["--format", "npy"]);

@@ -65,6 +65,10 @@ impl<T: Copy> From<&T> for Keyed<'_, T> {
 }
 
 impl<'k, T> Keyed<'k, T> {
+    pub(super) const fn new(value: T, key: &'k BoundKey) -> Self {
+        Self { value, key: Some(key) }
+    }
+
     pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Keyed<'k, U> {
         Keyed { value: f(self.value), key: self.key }
     }

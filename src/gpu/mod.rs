@@ -6,6 +6,7 @@ mod bind;
 mod buffer_range;
 mod context;
 mod device_key;
+mod drop_block;
 mod error_scope;
 mod f16_probe;
 mod kept_rows;

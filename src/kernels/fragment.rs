@@ -29,7 +29,7 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "decision/all" "decision/blocked" "decision/grouped" "decision/shifted" "decision/grouped_bits" "decision/strided" "decision/one_run" "decision/shared_runs"
     "decision/packed_mask"
     "noise/contiguous" "noise/strided"
-    "operation/inverted" "operation/identity" "operation/zero" "operation/standard" "operation/alpha" "operation/gaussian"
+    "operation/inverted" "operation/inverted_buffer" "operation/identity" "operation/zero" "operation/standard" "operation/alpha" "operation/gaussian"
     "operation/normal" "operation/rounded"
     "storage/f32" "storage/halves" "storage/f16" "storage/f16_integer" "storage/f16_native" "storage/bf16" "storage/bf16_signed" "storage/f32_group"
     "storage/halves_group" "storage/f32_noise" "storage/halves_noise"
@@ -38,6 +38,7 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "kernel/elementwise_edge" "kernel/noise_quads" "kernel/noise_edge" "kernel/mask_bits" "kernel/mask_bytes" "kernel/kept_rows"
     "kernel/audit" "kernel/advance_key" "kernel/random_blocks"
     "kernel/probe_f16"
+    "drop_block/place" "drop_block/spread" "drop_block/count" "drop_block/scale" "drop_block/scatter" "drop_block/fill"
 };
 
 impl Fragment {

@@ -41,11 +41,61 @@ pub(crate) enum Program {
     Audit {
         dtype: Dtype,
     },
+    DropBlock(BlockStep),
     AdvanceKey,
     RandomBlocks {
         generator: Generator,
     },
     ProbeF16,
+}
+
+/// A step on the way from `DropBlock`'s seeds, as a keep mask, to the packed mask and its scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum BlockStep {
+    /// Seeds to where their blocks begin.
+    Place {
+        /// Whether planes share masks.
+        shared: bool,
+    },
+    /// Along the axes of a block.
+    Spread,
+    /// Both, one block after the other.
+    Scatter,
+    /// A mask that keeps all.
+    Fill,
+    /// What is kept, a number for each workgroup.
+    Count,
+    /// The sum of those and the scale.
+    Scale,
+}
+
+impl BlockStep {
+    /// Words of bits that an invocation handles.
+    pub(crate) const fn words_per_invocation(self) -> u32 {
+        match self {
+            Self::Place { .. } | Self::Spread => 8,
+            Self::Count => 64,
+            Self::Scatter => 64,
+            Self::Fill => 16,
+            Self::Scale => 1,
+        }
+    }
+
+    /// Whether it accesses an operand four words at a time.
+    pub(crate) const fn by_quads(self, role: Role) -> bool {
+        matches!((self, role), (Self::Scatter | Self::Count, Role::Input) | (Self::Fill, Role::Output))
+    }
+
+    const fn fragment(self) -> &'static str {
+        match self {
+            Self::Place { .. } => "drop_block/place",
+            Self::Spread => "drop_block/spread",
+            Self::Scatter => "drop_block/scatter",
+            Self::Fill => "drop_block/fill",
+            Self::Count => "drop_block/count",
+            Self::Scale => "drop_block/scale",
+        }
+    }
 }
 
 /// How an elementwise operation walks over its elements.
@@ -156,6 +206,8 @@ pub(crate) enum KeySource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Elementwise {
     Inverted,
+    /// With a scale that lies in a buffer.
+    InvertedBuffer,
     Identity,
     Zero,
     Standard,
@@ -170,7 +222,7 @@ pub(crate) enum Elementwise {
 impl Elementwise {
     /// Whether it computes with numbers, and does not only move bits.
     const fn converts(self) -> bool {
-        matches!(self, Self::Inverted | Self::Alpha | Self::Gaussian)
+        matches!(self, Self::Inverted | Self::InvertedBuffer | Self::Alpha | Self::Gaussian)
     }
 }
 
@@ -250,8 +302,7 @@ impl Kernel {
         if !members.is_empty() {
             text += &format!("\nstruct Parameters {{\n    {},\n}}\n", members.join(",\n    "));
             let bindings = u32::from(self.layout.count());
-            let key_and_table = u32::from(self.key() == Some(KeySource::Buffer)) + u32::from(needs_table);
-            let last = bindings + key_and_table;
+            let last = bindings + u32::from(self.key_binding().is_some()) + u32::from(needs_table);
             text += &match self.style.parameters {
                 ParameterStyle::Immediates => "var<immediate> parameters: Parameters;\n".to_owned(),
                 ParameterStyle::Uniform => "@group(1) @binding(0) var<uniform> parameters: Parameters;\n".to_owned(),
@@ -261,12 +312,14 @@ impl Kernel {
             };
         }
         text += "\n";
-        text += &self.layout.declare(|role| self.reads_quads(role));
-        if self.key() == Some(KeySource::Buffer) {
-            let (group, binding) = self.style.key_binding(self.layout.count().into());
+        let atomic = self.program == Program::DropBlock(BlockStep::Scatter);
+        text += &self.layout.declare(|role| self.reads_quads(role), atomic);
+        if let Some((group, binding)) = self.key_binding() {
             let access = if self.style.read_write { "read_write" } else { "read" };
-            text += &format!("@group({group}) @binding({binding}) var<storage, {access}> key_binding: array<u32>;\n");
-            text += "fn key_word(i: u32) -> u32 { return key_binding[i]; }\n";
+            let name = if self.reads_scale() { "scale" } else { "key" };
+            text +=
+                &format!("@group({group}) @binding({binding}) var<storage, {access}> {name}_binding: array<u32>;\n");
+            text += &format!("fn {name}_word(i: u32) -> u32 {{ return {name}_binding[i]; }}\n");
         }
         if let Some((group, binding)) = self.normal_table_binding() {
             text += &format!("@group({group}) @binding({binding}) var<uniform> normal_table: array<vec4<u32>, 256>;\n");
@@ -306,9 +359,10 @@ impl Kernel {
         }
     }
 
-    /// The group and binding of the key, for kernels that read it from a buffer: 16 bytes, [`Key::to_bytes`](crate::Key).
+    /// The group and binding of the key, for kernels that read it from a buffer: 16 bytes, [`Key::to_bytes`](crate::Key); or,
+    /// for kernels that read a scale from a buffer, of that: two words, and the scale as an f32.
     pub fn key_binding(&self) -> Option<(u32, u32)> {
-        let in_buffer = self.key() == Some(KeySource::Buffer);
+        let in_buffer = self.key() == Some(KeySource::Buffer) || self.reads_scale();
         in_buffer.then(|| self.style.key_binding(self.layout.count().into()))
     }
 
@@ -339,8 +393,16 @@ impl Kernel {
             Program::Elementwise { decision, .. }
             | Program::KeepMask { decision, .. }
             | Program::KeptRows { decision } => Some(decision),
-            Program::Audit { .. } | Program::AdvanceKey | Program::RandomBlocks { .. } | Program::ProbeF16 => None,
+            Program::Audit { .. }
+            | Program::DropBlock(_)
+            | Program::AdvanceKey
+            | Program::RandomBlocks { .. }
+            | Program::ProbeF16 => None,
         }
+    }
+
+    fn reads_scale(&self) -> bool {
+        matches!(self.program, Program::Elementwise { operation: Elementwise::InvertedBuffer, .. })
     }
 
     fn key(&self) -> Option<KeySource> {
@@ -355,9 +417,8 @@ impl Kernel {
     pub(super) fn block_bytes(&self, block: Block) -> usize {
         let outer = self.strides().map_or(0, |strides| usize::from(strides.outer));
         match block {
-            Block::Rule => 32,
-            Block::Strides => 16 + 16 * outer,
-            _ => 16,
+            Block::Strides => block.size() + 16 * outer,
+            _ => block.size(),
         }
     }
 
@@ -379,6 +440,10 @@ impl Kernel {
         let mut blocks = SmallVec::new();
         match self.program {
             Program::Audit { .. } => blocks.push(Block::Comparison),
+            Program::DropBlock(BlockStep::Place { .. }) => blocks.push(Block::Places),
+            Program::DropBlock(BlockStep::Spread) => blocks.push(Block::Spread),
+            Program::DropBlock(BlockStep::Scatter) => blocks.push(Block::Scatter),
+            Program::DropBlock(BlockStep::Fill | BlockStep::Count | BlockStep::Scale) => blocks.push(Block::Counts),
             Program::AdvanceKey => blocks.push(Block::Advance),
             Program::RandomBlocks { .. } => blocks.push(Block::Blocks),
             Program::ProbeF16 => blocks.push(Block::Probe),
@@ -408,7 +473,8 @@ impl Kernel {
                 Elementwise::Inverted => Some(Block::Scaling),
                 Elementwise::Alpha => Some(Block::Alpha),
                 Elementwise::Gaussian => Some(Block::Gaussian),
-                Elementwise::Identity
+                Elementwise::InvertedBuffer
+                | Elementwise::Identity
                 | Elementwise::Zero
                 | Elementwise::Standard
                 | Elementwise::Other
@@ -426,6 +492,7 @@ impl Kernel {
         let skeleton = match self.program {
             Program::Elementwise { skeleton, .. } => skeleton,
             Program::RandomBlocks { .. } => return true,
+            Program::DropBlock(step) => return step.by_quads(role),
             Program::KeepMask { .. }
             | Program::KeptRows { .. }
             | Program::Audit { .. }
@@ -452,6 +519,7 @@ impl Kernel {
             Program::KeepMask { format: MaskFormat::Bytes, .. } => "kernel/mask_bytes",
             Program::KeptRows { .. } => "kernel/kept_rows",
             Program::Audit { .. } => "kernel/audit",
+            Program::DropBlock(step) => step.fragment(),
             Program::AdvanceKey => "kernel/advance_key",
             Program::RandomBlocks { .. } => "kernel/random_blocks",
             Program::ProbeF16 => "kernel/probe_f16",
@@ -504,6 +572,7 @@ impl Kernel {
                 match (role, storage) {
                     ("operation", _) => match operation {
                         Elementwise::Inverted => "operation/inverted",
+                        Elementwise::InvertedBuffer => "operation/inverted_buffer",
                         Elementwise::Identity => "operation/identity",
                         Elementwise::Zero => "operation/zero",
                         Elementwise::Standard | Elementwise::Other => "operation/standard",
@@ -561,6 +630,12 @@ impl Kernel {
                 ("FLUSHED_BELOW", number(flushed_below)),
                 ("SETTLED_FROM", number(settled_from)),
             ]);
+        }
+        if let Program::DropBlock(step) = self.program {
+            constants.push(("WORDS_PER_INVOCATION", number(step.words_per_invocation())));
+            if let BlockStep::Place { shared } = step {
+                constants.push(("PLANES_SHARE_MASKS", shared.to_string()));
+            }
         }
         let Some(decision) = self.decision() else { return constants };
         let skeleton = match self.program {
@@ -638,6 +713,14 @@ impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.program {
             Program::Audit { dtype } => write!(f, "audit {dtype}")?,
+            Program::DropBlock(BlockStep::Place { shared }) => {
+                write!(f, "drop block, place{}", if shared { ", shared masks" } else { "" })?;
+            }
+            Program::DropBlock(BlockStep::Spread) => f.write_str("drop block, spread")?,
+            Program::DropBlock(BlockStep::Scatter) => f.write_str("drop block, scatter")?,
+            Program::DropBlock(BlockStep::Fill) => f.write_str("drop block, fill")?,
+            Program::DropBlock(BlockStep::Count) => f.write_str("drop block, count")?,
+            Program::DropBlock(BlockStep::Scale) => f.write_str("drop block, scale")?,
             Program::AdvanceKey => f.write_str("advance key")?,
             Program::RandomBlocks { generator } => write!(f, "random blocks, {generator}")?,
             Program::ProbeF16 => f.write_str("probe f16")?,
@@ -646,6 +729,7 @@ impl fmt::Display for Kernel {
             Program::Elementwise { skeleton, operation, storage, repeated, .. } => {
                 f.write_str(match operation {
                     Elementwise::Inverted => "inverted",
+                    Elementwise::InvertedBuffer => "inverted, scale in a buffer,",
                     Elementwise::Identity => "copy",
                     Elementwise::Zero => "zero",
                     Elementwise::Standard => "standard",

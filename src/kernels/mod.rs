@@ -30,6 +30,7 @@
 //! member of the family begins there: see CONTRIBUTING.md.
 
 mod audit;
+mod drop_block;
 mod fragment;
 mod kept_rows;
 mod kernel;
@@ -56,6 +57,8 @@ pub use target::{F16Conversion, ParameterStyle, Schedule, Style, Target};
 
 #[cfg(feature = "gpu")]
 pub(crate) use audit::{AUDIT_WORDS, Comparison};
+#[cfg(feature = "gpu")]
+pub(crate) use drop_block::{BlockOperands, BlockOutput, Stage, stages};
 #[cfg(feature = "gpu")]
 pub(crate) use kept_rows::KeptRows;
 #[cfg(feature = "gpu")]

@@ -75,7 +75,7 @@ impl Operands {
         Ok(Self { input: Some(input), ..Self::output(Kind::Values(dtype), output, length) })
     }
 
-    const fn output(kind: Kind, output: Operand, length: u64) -> Self {
+    pub(super) const fn output(kind: Kind, output: Operand, length: u64) -> Self {
         Self { kind, input: None, other: None, packed_mask: None, row_ids: None, output, length }
     }
 
@@ -308,19 +308,29 @@ impl Layout {
     }
 
     /// The WGSL declarations: of every binding an array of words, or of units of four words where every operand in it is
-    /// accessed so; and for every operand functions that access it either way.
-    pub(crate) fn declare(self, by_quads: impl Fn(Role) -> bool) -> String {
+    /// accessed so; and for every operand functions that access it either way. Of an `atomic` output, which shares no
+    /// binding, bits are cleared, and nothing else.
+    pub(crate) fn declare(self, by_quads: impl Fn(Role) -> bool, atomic: bool) -> String {
         let mut text = String::new();
         for binding in 0..self.count {
             let roles: Vec<_> = Role::ALL.into_iter().filter(|&role| self.binding(role) == Some(binding)).collect();
             let name = roles.iter().map(|role| role.name()).collect::<Vec<_>>().join("_and_");
             let quads = roles.iter().all(|&role| by_quads(role));
             let access = if self.is_written(binding) { "read_write" } else { "read" };
-            let element = if quads { "vec4<u32>" } else { "u32" };
+            let atomic = atomic && roles == [Role::Output];
+            let element = match (quads, atomic) {
+                (_, true) => "atomic<u32>",
+                (true, _) => "vec4<u32>",
+                (false, _) => "u32",
+            };
             let _ = writeln!(
                 text,
                 "@group(0) @binding({binding}) var<storage, {access}> {name}_binding: array<{element}>;"
             );
+            if atomic {
+                text += "fn clear_output_bits(i: u32, bits: u32) { atomicAnd(&output_binding[i], ~bits); }\n";
+                continue;
+            }
             for role in roles {
                 declare_access(&mut text, role, &format!("{name}_binding"), quads, self.is_written(binding));
             }

@@ -25,10 +25,14 @@ pub(crate) enum Block {
     Advance,
     Blocks,
     Probe,
+    Places,
+    Spread,
+    Scatter,
+    Counts,
 }
 
 impl Block {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Elements,
         Self::Rule,
         Self::Key,
@@ -44,6 +48,10 @@ impl Block {
         Self::Advance,
         Self::Blocks,
         Self::Probe,
+        Self::Places,
+        Self::Spread,
+        Self::Scatter,
+        Self::Counts,
     ];
 
     /// The member of `Parameters` and its WGSL type, as in the heads of fragments.
@@ -64,6 +72,23 @@ impl Block {
             Self::Advance => "advance: Advance",
             Self::Blocks => "blocks: Blocks",
             Self::Probe => "probe: Probe",
+            Self::Places => "places: Places",
+            Self::Spread => "spread: Spread",
+            Self::Scatter => "scatter: Scatter",
+            Self::Counts => "counts: Counts",
+        }
+    }
+}
+
+impl Block {
+    /// Bytes; of strides, without their axes.
+    pub(super) const fn size(self) -> usize {
+        match self {
+            Self::Places => 96,
+            Self::Scatter => 80,
+            Self::Spread => 48,
+            Self::Rule | Self::Counts => 32,
+            _ => 16,
         }
     }
 }
@@ -101,6 +126,69 @@ impl Axis {
         let reciprocal = (((1_u64 << digits) - u64::from(elements)) << 32) / u64::from(elements) + 1;
         Self { stride: words(stride), elements, reciprocal: words(reciprocal)[0] }
     }
+}
+
+/// Axes come innermost first.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Places {
+    pub(crate) size: [u32; 3],
+    pub(crate) words: u32,
+    pub(crate) seeds: [u32; 3],
+    pub(crate) elements: u32,
+    pub(crate) first: [u32; 3],
+    pub(crate) first_plane: u32,
+    pub(crate) base: u32,
+    pub(crate) mask_seeds: u32,
+    pub(crate) output_offset: u32,
+    pub(crate) writes_keep: u32,
+    pub(crate) own: [u32; 4],
+    pub(crate) sharing: [u32; 4],
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Spread {
+    pub(crate) words: u32,
+    pub(crate) elements: u32,
+    pub(crate) input_offset: u32,
+    pub(crate) output_offset: u32,
+    pub(crate) step_words: u32,
+    pub(crate) step_bits: u32,
+    pub(crate) steps: u32,
+    pub(crate) across: u32,
+    pub(crate) last_words: u32,
+    pub(crate) last_bits: u32,
+    pub(crate) writes_keep: u32,
+    pub(crate) unused: u32,
+}
+
+/// Axes come innermost first.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Scatter {
+    pub(crate) size: [u32; 3],
+    pub(crate) words: u32,
+    pub(crate) seeds: [u32; 3],
+    pub(crate) count: u32,
+    pub(crate) first: [u32; 3],
+    pub(crate) input_bit: u32,
+    pub(crate) block: [u32; 3],
+    pub(crate) output_words: u32,
+    pub(crate) first_element: u32,
+    pub(crate) output_offset: u32,
+    pub(crate) unused: [u32; 2],
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Counts {
+    pub(crate) words: u32,
+    pub(crate) input_offset: u32,
+    pub(crate) output_offset: u32,
+    pub(crate) is_first: u32,
+    pub(crate) elements: [u32; 2],
+    pub(crate) unused: [u32; 2],
 }
 
 /// The blocks that are a single number or two: where a key lies, the first bit of a packed mask, the scale, …
@@ -156,6 +244,12 @@ pub(crate) const fn words(x: u64) -> [u32; 2] {
 
 const _: () = {
     assert!(size_of::<Elements>() == 16 && size_of::<Strides>() == 16 && size_of::<KeepRule>() == 32);
+    assert!(
+        size_of::<Places>() == 96
+            && size_of::<Spread>() == 48
+            && size_of::<Scatter>() == 80
+            && size_of::<Counts>() == 32
+    );
     // The most that a kernel has: elements, rule, key, strides of 8 axes, row ids, repeats, alpha.
     assert!(16 + 32 + 16 + (16 + 7 * 16) + 16 + 16 + 16 <= MAX_BYTES);
 };

@@ -128,7 +128,6 @@ impl Plan {
     }
 
     /// Which of a chunk's bindings shows what.
-    #[cfg(feature = "gpu")]
     pub(crate) fn layout(&self, chunk: usize) -> Layout {
         self.chunks[chunk].layout
     }
@@ -180,7 +179,7 @@ impl Plan {
         self.launch_all(Task::Normals, Source::Key { mask, key: KeyPlace::Parameters })
     }
 
-    fn launch_all(&self, task: Task, source: Source) -> Result<Launches, Error> {
+    pub(super) fn launch_all(&self, task: Task, source: Source) -> Result<Launches, Error> {
         let mut launches = Launches::new();
         for (number, chunk) in (0..).zip(&self.chunks) {
             let mut part =

@@ -35,6 +35,7 @@ pub fn reachable(target: &Target) -> Vec<Kernel> {
         }
     }
     kernels.extend(Dtype::ALL.iter().map(|&dtype| *Comparison::reachable(target, dtype).kernel()));
+    kernels.extend(super::drop_block::reachable(target));
     kernels.insert(*plan::advance_key(target, 0, 1).kernel());
     kernels.insert(*plan::probe_f16(target).kernel());
     kernels.extend(Generator::ALL.iter().map(|&generator| *plan::random_blocks(target, generator, 1).kernel()));
@@ -116,7 +117,7 @@ fn inverted() -> Vec<Scenario> {
             scenarios.push(Scenario::keep_mask(mask, key, MaskFormat::Bytes, 0));
             scenarios.push(Scenario::keep_mask(mask, key, MaskFormat::Bytes, 1));
             for &dtype in Dtype::ALL {
-                let calls = places(dtype).into_iter();
+                let calls = places(dtype, LENGTH).into_iter();
                 scenarios.extend(calls.map(|place| Scenario::new(Operation::Forward(mask), key, dtype, place)));
             }
         }
@@ -128,7 +129,8 @@ fn inverted() -> Vec<Scenario> {
 fn apply_mask() -> Vec<Scenario> {
     let mut scenarios = vec![];
     for &dtype in Dtype::ALL {
-        for (input, output) in places(dtype) {
+        for (input, output) in places(dtype, LENGTH) {
+            // In a buffer of its own, far away in the output's, and near to it.
             let after = input.offset.max(output.offset) + input.size;
             for (buffer, offset) in [
                 (2, 0),
@@ -150,7 +152,7 @@ fn strided() -> Vec<Scenario> {
     let mut scenarios = vec![];
     for view in views() {
         for &dtype in Dtype::ALL {
-            let places = places(dtype);
+            let places = places(dtype, LENGTH);
             for kind in [Kind::Inverted, Kind::Gaussian] {
                 let turn = scenarios.len();
                 let Some((mask, key)) = in_turn(kind, turn) else { continue };
@@ -176,7 +178,7 @@ fn kinds() -> Vec<Scenario> {
     let views: Vec<_> =
         starts.into_iter().cycle().zip(views()).flat_map(|(start, view)| [start, start, view]).collect();
     for &dtype in Dtype::ALL {
-        for place @ (input, output) in places(dtype).into_iter().step_by(3) {
+        for place @ (input, output) in places(dtype, LENGTH).into_iter().step_by(3) {
             for kind in [Kind::Standard, Kind::Alpha, Kind::Gaussian] {
                 let turn = scenarios.len();
                 let Some((mask, key)) = in_turn(kind, turn) else { continue };
@@ -245,8 +247,8 @@ fn views() -> Vec<View> {
 
 /// Where input and output can lie: two buffers, in place, two ranges of one buffer far from each other and near, at a
 /// multiple of 16 bytes and after it.
-fn places(dtype: Dtype) -> Vec<(Operand, Operand)> {
-    let (element, size) = (dtype.size(), LENGTH * dtype.size());
+pub(super) fn places(dtype: Dtype, length: u64) -> Vec<(Operand, Operand)> {
+    let (element, size) = (dtype.size(), length * dtype.size());
     let far = (size + 4096).next_multiple_of(256);
     let mut places = vec![];
     for before in [0, 1, 2, 3] {

@@ -60,6 +60,7 @@ const fn operation(effect: Effect) -> Elementwise {
         Effect::Copy => Elementwise::Identity,
         Effect::Drop => Elementwise::Zero,
         Effect::Multiply { .. } | Effect::Scale { .. } => Elementwise::Inverted,
+        Effect::ScaleInBuffer => Elementwise::InvertedBuffer,
         Effect::Select => Elementwise::Standard,
         Effect::Other => Elementwise::Other,
         Effect::Alpha { .. } => Elementwise::Alpha,
@@ -476,9 +477,14 @@ impl Part<'_> {
                 }
                 // Whose it is appends it.
                 Block::Dispatch => {}
-                Block::Comparison | Block::Advance | Block::Blocks | Block::Probe => {
-                    unreachable!("not of an operation's kernels")
-                }
+                Block::Comparison
+                | Block::Advance
+                | Block::Blocks
+                | Block::Probe
+                | Block::Places
+                | Block::Spread
+                | Block::Scatter
+                | Block::Counts => unreachable!("not of an operation's kernels"),
             }
         }
         parameters

@@ -13,7 +13,7 @@ use super::{
     fragment::{self, Fragment},
     kernel::{Kernel, Program},
     operand::{Operand, Operands},
-    parameters::{Axis, Block, Elements, Strides},
+    parameters::{Axis, Block, Counts, Elements, Places, Scatter, Spread, Strides},
     plan::{KeyPlace, Plan},
     reachable,
     target::{F16Conversion, Schedule, Style, Target},
@@ -199,6 +199,57 @@ fn structs_have_the_hosts_layout() {
             assert_eq!(actual, expected.map(|(name, offset)| (name.to_owned(), u32::try_from(offset).unwrap())));
             assert_eq!(size as usize, kernel.block_bytes(Block::Strides), "{kernel}");
         }
+        assert_layout!(
+            module,
+            "Places",
+            Places,
+            size,
+            words,
+            seeds,
+            elements,
+            first,
+            first_plane,
+            base,
+            mask_seeds,
+            output_offset,
+            writes_keep,
+            own,
+            sharing
+        );
+        assert_layout!(
+            module,
+            "Spread",
+            Spread,
+            words,
+            elements,
+            input_offset,
+            output_offset,
+            step_words,
+            step_bits,
+            steps,
+            across,
+            last_words,
+            last_bits,
+            writes_keep,
+            unused
+        );
+        assert_layout!(
+            module,
+            "Scatter",
+            Scatter,
+            size,
+            words,
+            seeds,
+            count,
+            first,
+            input_bit,
+            block,
+            output_words,
+            first_element,
+            output_offset,
+            unused
+        );
+        assert_layout!(module, "Counts", Counts, words, input_offset, output_offset, is_first, elements, unused);
         // The blocks that the host writes, one after the other, are the members.
         let (actual, size) = members(module, "Parameters").unwrap();
         let mut offset = 0;

@@ -4,6 +4,7 @@
 //! One file an operation, with the name that the shader of the same operation has.
 
 mod audit;
+mod drop_block;
 mod dropout;
 mod keep_rule;
 mod kept_rows;
@@ -14,6 +15,7 @@ mod threefry4x32;
 pub use audit::audit;
 #[cfg(feature = "gpu")]
 pub(crate) use audit::compare_bytes;
+pub use drop_block::{drop_block, drop_block_mask, drop_block_scale};
 #[cfg(feature = "gpu")]
 pub(crate) use dropout::reserve;
 pub use dropout::{apply_mask, backward, forward, gathered_keep_mask, keep_mask, run};

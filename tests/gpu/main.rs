@@ -8,6 +8,7 @@ mod audit;
 mod contracts;
 mod coverage;
 mod device_key;
+mod drop_block;
 mod dropout;
 mod errors;
 mod kept_rows;

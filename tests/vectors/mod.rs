@@ -1,7 +1,7 @@
 //! Reads the files of known answers beside this one.
 #![allow(dead_code, reason = "each test program uses the part of the vectors that it needs")]
 
-use wgpu_dropout::{Dropout, Generator, Key, Mask};
+use wgpu_dropout::{BlockMask, BlockScaling, DropBlock, Dropout, Generator, Key, Mask};
 
 pub struct GeneratorAnswer {
     pub name: String,
@@ -134,6 +134,72 @@ pub fn masks() -> Vec<MaskAnswer> {
                 crc32: u32::from_str_radix(fields[8], 16).unwrap(),
                 first_bytes: u64::from_str_radix(fields[9], 16).unwrap(),
             }
+        })
+        .collect()
+}
+
+/// A known answer of `DropBlock`, of family_v1.json.
+#[derive(Debug)]
+pub struct DropBlockAnswer {
+    pub shape: Vec<u64>,
+    pub block: Vec<u64>,
+    pub p: f64,
+    pub generator: Generator,
+    pub key: Key,
+    pub start: u64,
+    pub rate_bits: u64,
+    pub threshold: u64,
+    pub kept: u64,
+    /// Packed bytes.
+    pub mask: Vec<u8>,
+    pub scale_count: u32,
+    pub scale_expected: u32,
+}
+
+impl DropBlockAnswer {
+    pub fn mask(&self, scaling: BlockScaling) -> BlockMask {
+        let drop_block = DropBlock::new(self.p, &self.block).unwrap();
+        let drop_block = drop_block.with_scaling(scaling).with_generator(self.generator);
+        drop_block.mask(self.key, &self.shape).unwrap().at(self.start).unwrap()
+    }
+
+    /// Checks packed words against this answer.
+    pub fn check(&self, words: &[u32]) -> Result<(), String> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let kept: u64 = words.iter().map(|word| u64::from(word.count_ones())).sum();
+        let (used, padding) = bytes.split_at(self.mask.len());
+        if kept != self.kept || used != self.mask || padding.iter().any(|&byte| byte != 0) {
+            return Err(format!("{self:?}\n  actual {kept} {bytes:02x?}"));
+        }
+        Ok(())
+    }
+}
+
+pub fn drop_blocks() -> Vec<DropBlockAnswer> {
+    let family: serde_json::Value = serde_json::from_str(include_str!("family_v1.json")).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let number = |value: &serde_json::Value| text(value).parse::<u64>().unwrap();
+    let hex = |value: &serde_json::Value| u64::from_str_radix(value.as_str().unwrap(), 16).unwrap();
+    let numbers = |value: &serde_json::Value| value.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+    let bytes = |value: &serde_json::Value| {
+        let hex = text(value);
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    };
+    let answers = family["drop_block"].as_array().unwrap().iter();
+    answers
+        .map(|answer| DropBlockAnswer {
+            shape: numbers(&answer["shape"]),
+            block: numbers(&answer["block"]),
+            p: text(&answer["p"]).parse().unwrap(),
+            generator: text(&answer["generator"]).parse().unwrap(),
+            key: Key::new(number(&answer["seed"])).with_stream(number(&answer["stream"])),
+            start: number(&answer["start"]),
+            rate_bits: hex(&answer["rate_bits"]),
+            threshold: number(&answer["threshold"]),
+            kept: number(&answer["kept"]),
+            mask: bytes(&answer["mask"]),
+            scale_count: hex(&answer["scale_count"]) as u32,
+            scale_expected: hex(&answer["scale_expected"]) as u32,
         })
         .collect()
 }
