@@ -16,8 +16,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 use wgpu_dropout::{
-    BlockCounter, BufferRange, Context, Dropout, Dtype, Element, Error, Generator, Key, Mask, MaskFormat, Operation,
-    Options, Ranges, Slices, View, reference, requirements,
+    BlockCounter, BufferRange, Context, Dropout, Dtype, Element, Error, Generator, Key, Kind, Mask, MaskFormat,
+    Operation, Options, Ranges, Slices, View, reference, requirements,
     wgpu::{
         self, BufferUsages, DeviceDescriptor, ErrorFilter, Instance, InstanceDescriptor, Limits, MapMode,
         RequestAdapterOptions,
@@ -193,6 +193,117 @@ async fn views_of_rows_get_the_bits_of_the_whole() {
     let part = without_errors(&context, context.forward(&mask(0.3).at(view), &ones)).await.unwrap();
     let expected: Vec<f32> = (0..rows * width).map(|i| whole[i / width * columns + 37 + i % width]).collect();
     assert_same(&part, &expected, "columns of a matrix");
+}
+
+/// Both ways, against the reference; `ids` of a gathered mask.
+async fn check_run<T: Element + PartialEq + std::fmt::Debug>(
+    context: &Context,
+    mask: &Mask,
+    ids: Option<&[u32]>,
+    x: &[T],
+) {
+    for operation in [Operation::Forward(*mask), Operation::Backward(*mask)] {
+        let slices = ids.iter().fold(Slices::new(x), |slices, ids| slices.with_row_ids(ids));
+        let y = without_errors(context, context.run(operation, slices)).await.unwrap();
+        assert_same(&y, &reference::run(operation, slices).unwrap(), &format!("{}, {operation:?}", T::DTYPE));
+    }
+}
+
+#[wasm_bindgen_test]
+async fn every_kind_equals_the_reference_for_every_type() {
+    let context = context().await;
+    for &kind in Kind::ALL {
+        for training in [true, false] {
+            let dropout = Dropout::of_kind(kind, 0.3).unwrap().with_training(training);
+            for &generator in Generator::ALL {
+                let mask = dropout.with_generator(generator).mask(KEY).at((1 << 34) - 5);
+                check_run(&context, &mask, None, &values::<f32>(1003)).await;
+            }
+            check_run(&context, &dropout.mask(KEY), None, &values::<f16>(517)).await;
+            check_run(&context, &dropout.mask(KEY), None, &values::<bf16>(517)).await;
+        }
+    }
+    // Everything is dropped, to +0.
+    for kind in [Kind::Standard, Kind::Alpha] {
+        for training in [true, false] {
+            let mask = Dropout::of_kind(kind, 1.0).unwrap().with_training(training).mask(KEY);
+            check_run(&context, &mask, None, &[-0.0_f32, 1.5, -2.0]).await;
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn shared_masks_equal_the_reference() {
+    let context = context().await;
+    let shapes: [(&[u64], &[usize]); 9] = [
+        (&[7, 3, 32, 32], &[2, 3]),
+        (&[7, 3, 32, 32], &[1]),
+        (&[2, 3, 5, 7], &[1, 3]),
+        (&[2, 3, 5, 7, 2], &[0, 2, 4]),
+        (&[4, 9, 33], &[0]),
+        (&[6, 1000], &[1]),
+        // One decision for all, with a last word that is not full.
+        (&[6, 40], &[0, 1]),
+        (&[37], &[0]),
+        (&[7], &[]),
+    ];
+    for (shape, axes) in shapes {
+        let length: u64 = shape.iter().product();
+        for start in [0, (1 << 33) + 5] {
+            let shared = |dropout: Dropout| dropout.mask(KEY).at(start).shared(shape, axes).unwrap();
+            let mask = shared(Dropout::new(0.4).unwrap());
+            let words = without_errors(&context, context.keep_mask(&mask, length)).await.unwrap();
+            let expected = reference::keep_mask(&mask, length).unwrap();
+            assert_same(&words, &expected, &format!("{shape:?} shared along {axes:?} from {start}"));
+            check_run(&context, &mask, None, &values::<f32>(length as usize)).await;
+            check_run(&context, &shared(Dropout::alpha(0.4).unwrap()), None, &values::<f32>(length as usize)).await;
+            check_run(&context, &shared(Dropout::gaussian(0.4).unwrap()), None, &values::<f32>(length as usize)).await;
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn strided_and_gathered_masks_equal_the_reference() {
+    let context = context().await;
+    let x = values::<f32>(5 * 12);
+    let strided = View::strided(9, &[5, 12], &[100, 3]).unwrap();
+    for dropout in [Dropout::new(0.4).unwrap(), Dropout::gaussian(0.4).unwrap()] {
+        check_run(&context, &dropout.mask(KEY).at(strided), None, &x).await;
+        let ids = [7, 0, 7, u32::MAX, 4_000_000_000];
+        for axes in [&[][..], &[1]] {
+            let mask = dropout.mask(KEY).at(13).shared(&[5, 12], axes).unwrap().gathered().unwrap();
+            check_run(&context, &mask, Some(&ids), &x).await;
+            if dropout.kind() != Kind::Gaussian {
+                let call = context.gathered_keep_mask(&mask, 60, &ids);
+                let words = without_errors(&context, call).await.unwrap();
+                assert_same(&words, &reference::gathered_keep_mask(&mask, 60, &ids).unwrap(), "gathered mask");
+            }
+        }
+    }
+    assert!(matches!(context.keep_mask(&Dropout::gaussian(0.4).unwrap().mask(KEY), 8).await, Err(Error::NoMask)));
+}
+
+#[wasm_bindgen_test]
+async fn normals_equal_the_reference() {
+    let context = context().await;
+    for &generator in Generator::ALL {
+        for (start, count) in [(0, 1), (3, 4099), ((1 << 34) - 6, 1000)] {
+            let call = context.normals(generator, KEY, start, count);
+            let normals = without_errors(&context, call).await.unwrap();
+            let expected = reference::normals(generator, KEY, start, count).unwrap();
+            assert_same(&normals, &expected, &format!("{generator}, {count} normals from {start}"));
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_selection_equals_the_reference() {
+    let context = context().await;
+    let (x, other) = (values::<f32>(1003), vec![-7.5_f32; 1003]);
+    let slices = Slices::new(&x).with_other(&other);
+    let operation = Operation::Select(mask(0.4).at(5));
+    let y = without_errors(&context, context.run(operation, slices)).await.unwrap();
+    assert_same(&y, &reference::run(operation, slices).unwrap(), "selection");
 }
 
 /// From `input` to `output`, byte ranges of one buffer of the given size: everything else stays as it was.
