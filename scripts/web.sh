@@ -28,7 +28,7 @@ build_page() {
     # All new, so that nothing old stays.
     rm -rf target/web
     mkdir -p target/web
-    cp web/page/* data/digits.csv target/web
+    cp web/page/* data/digits.csv tests/vectors/family_v1.json target/web
     target/tools/bin/wasm-bindgen --target web --no-typescript --out-dir target/web \
         target/wasm32-unknown-unknown/release/wgpu_dropout_web.wasm
 }

@@ -1,7 +1,7 @@
 // Dropout at work: digits after dropout, computed on the GPU whenever a slider moves.
 
 import { byId, onResize } from './dom.js';
-import { grouped } from './format.js';
+import { grouped, hexadecimal } from './format.js';
 
 const SIDE = 8;
 const PIXELS = SIDE * SIDE;
@@ -76,9 +76,6 @@ async function describe({ p, seed, stream }, dropped, length) {
   byId('hash').textContent = hexadecimal(hash);
   byId('first-bytes').textContent = hexadecimal(dropped.mask.subarray(0, 8), ' ');
 }
-
-const hexadecimal = (bytes, separator = '') =>
-  [...bytes].map(byte => byte.toString(16).padStart(2, '0')).join(separator);
 
 function draw({ values, mask }) {
   const canvas = byId('digits');

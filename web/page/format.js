@@ -26,3 +26,7 @@ const superscripts = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
 /** 2²², of 22. */
 export const powerOfTwo = power => `2${[...String(power)].map(digit => superscripts[digit]).join('')}`;
+
+/** Bytes as they are written: two digits each. */
+export const hexadecimal = (bytes, separator = '') =>
+  [...bytes].map(byte => byte.toString(16).padStart(2, '0')).join(separator);

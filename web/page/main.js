@@ -1,12 +1,14 @@
-// The page: a device first, then its three parts. What is computed is in the program (wgpu_dropout_web.js).
+// The page: a device first, then its parts. What is computed is in the program (wgpu_dropout_web.js).
 
+import { checkAnswers } from './answers.js';
 import { explain, findAdapter, showAdapter } from './device.js';
 import { setUpDigits } from './digits.js';
 import { byId } from './dom.js';
+import { setUpPicture } from './picture.js';
 import { runChecks } from './self-check.js';
 import { measure, setUpThroughput } from './throughput.js';
 import { trouble, watchThePage } from './trouble.js';
-import init, { Gpu, SelfCheck, onTrouble } from './wgpu_dropout_web.js';
+import init, { Gpu, Member, SelfCheck, onTrouble } from './wgpu_dropout_web.js';
 
 async function start() {
   watchThePage();
@@ -36,6 +38,8 @@ async function start() {
   measureButton.addEventListener('click', () => alone(() => measure(gpu)));
   setUpThroughput();
   await setUpDigits(gpu);
+  await setUpPicture(gpu, Member);
+  await checkAnswers(gpu, Member);
   await alone(() => runChecks(SelfCheck));
 }
 

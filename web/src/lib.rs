@@ -1,10 +1,11 @@
-//! What the page calls: a device with the library on it, and the page's three parts. The page itself is web/page.
+//! What the page calls: a device with the library on it, and the page's parts. The page itself is web/page.
 //!
 //! On any target but wasm32 this crate is empty.
 #![cfg(target_arch = "wasm32")]
 
 mod digits;
 mod gpu;
+mod member;
 mod self_check;
 mod throughput;
 mod trouble;

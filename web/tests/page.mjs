@@ -17,6 +17,11 @@ const WEBGPU = ['--enable-unsafe-webgpu'];
 /** Of `wgpu-dropout mask --cpu --p 0.2 --seed 42 --stream 0 --count 115008 | sha256sum`. */
 const HASH = '9a4f45ea1f76cc04a8f2085712ed442fe5441e4ee50bc01b25497d9c460d5a33';
 
+/** The decisions at p = 0.3 with seed 42, of 7 pictures of 3 channels: scripts/format_numpy.py, `keeps(uniforms(…, 0, 21), 0.3)`. */
+const CHANNELS_KEPT = [[1, 1, 1], [1, 1, 1], [0, 1, 1], [1, 1, 0], [0, 1, 0], [1, 0, 1], [1, 1, 1]];
+
+const KINDS = { inverted: 'inverted dropout', standard: 'standard dropout', alpha: 'alpha dropout', gaussian: 'Gaussian noise' };
+
 /** On one page, in this order. */
 const inOrder = {
   async 'the self-check is green, and fills in while it runs'({ page }) {
@@ -53,6 +58,75 @@ const inOrder = {
     await page.waitForFunction(() => document.getElementById('kept').textContent === '115,008 · 100.00\u00a0%');
   },
 
+  async 'kinds, shared masks and normals give the published answers'({ page }) {
+    await page.waitForSelector('#answers.pass, #answers.fail', { timeout: 120_000 });
+    assert.match(await page.textContent('#answers'), new RegExp('^✓ All 100 published answers, [\\d,]{6,} bits, none '
+      + 'different: 27 of shared masks, 8 of gathered rows, 33 of kinds, 32 of normals\\.$'));
+    assert.ok(await page.isHidden('#answers-wrong'));
+  },
+
+  async 'the picture loses the channels that the key names'({ page }) {
+    await page.check('input[value=standard]');
+    await pictured(page, 'standard dropout in training', 'a channel together');
+    assert.equal(await page.textContent('#drawn'), '21');
+    // In the middle of the house's wall, of each picture.
+    const walls = await page.evaluate(() => {
+      const canvas = document.getElementById('picture');
+      const [width, height] = [canvas.width, canvas.height];
+      const side = 32 * Math.floor(width / 4 * 0.96 / 32);
+      const at = (index, count, length) => Math.floor(index * (length - side) / (count - 1) + 0.48 * side);
+      return Array.from({ length: 8 }, (_, i) => [...canvas.getContext('2d').getImageData(
+        at(i % 4, 4, width), at(Math.floor(i / 4), 2, height) + Math.floor(0.27 * side), 1, 1).data.slice(0, 3)]);
+    });
+    const wall = [191, 178, 153];
+    assert.deepEqual(walls[0], wall);
+    assert.deepEqual(walls.slice(1), CHANNELS_KEPT.map(kept => wall.map((value, channel) => value * kept[channel])));
+  },
+
+  async 'every kind, mask and mode shows another picture, that of the CPU'({ page }) {
+    const seen = new Set();
+    const names = {
+      value: 'each value by itself', pixel: 'a pixel together', row: 'a row together', channel: 'a channel together',
+      picture: 'a picture together', copies: 'one mask for all pictures',
+    };
+    for (const [kind, title] of Object.entries(KINDS)) {
+      for (const [value, name] of Object.entries(names)) {
+        await page.check(`input[name=kind][value=${kind}]`);
+        await page.check(`input[name=together][value=${value}]`);
+        await pictured(page, `${title} in training`, name);
+        const compared = kind === 'gaussian' ? '21,504' : '43,008';
+        assert.equal(await page.textContent('#picture-verdict'),
+          `✓ The CPU, in this page, computes the same: ${compared} comparisons, none different.`);
+        seen.add(await picture(page, 'picture'));
+      }
+    }
+    assert.equal(seen.size, 4 * 6);
+    // Evaluation is the identity, but for standard dropout.
+    await page.check('input[value=evaluation]');
+    for (const [kind, mean] of [['gaussian', '0.472 → 0.472'], ['standard', '0.472 → 0.331']]) {
+      await page.check(`input[name=kind][value=${kind}]`);
+      await pictured(page, `${KINDS[kind]} in evaluation`, names.copies);
+      assert.ok(await page.locator('#picture-verdict.pass').count());
+      assert.equal(await page.textContent('#picture-mean'), mean);
+      assert.equal(await page.textContent('#drawn'), '0');
+    }
+    await page.check('input[value=training]');
+    await page.check('input[value=channel]');
+  },
+
+  async 'choices that do not go together are explained'({ page }) {
+    await page.check('input[name=kind][value=gaussian]');
+    await page.fill('#picture-p', '1');
+    await page.waitForSelector('#picture-verdict.fail');
+    assert.match(await page.textContent('#picture-verdict'),
+      /^✗ These choices do not go together: the drop probability p is 1: .* for Gaussian noise/);
+    await page.waitForFunction(() => document.getElementById('picture-summary').textContent.startsWith('✗'));
+    await page.fill('#picture-p', '0.3');
+    await page.check('input[name=kind][value=inverted]');
+    await pictured(page, 'inverted dropout in training', 'a channel together');
+    assert.ok(await page.locator('#picture-verdict.pass').count());
+  },
+
   async 'many movements at once end in what the sliders show'({ page }) {
     await page.evaluate(() => {
       const slider = document.getElementById('p');
@@ -72,10 +146,10 @@ const inOrder = {
     // From the top of the page.
     await page.click('h1');
     const reached = [];
-    for (let i = 0; i < 20; i += 1) {
+    for (let i = 0; i < 30; i += 1) {
       await page.keyboard.press('Tab');
       const { id, outlined } = await page.evaluate(() => ({
-        id: document.activeElement.id || document.activeElement.tagName,
+        id: document.activeElement.id || document.activeElement.name || document.activeElement.tagName,
         outlined: getComputedStyle(document.activeElement).outlineStyle !== 'none',
       }));
       if (id === 'BODY') {
@@ -90,8 +164,15 @@ const inOrder = {
         assert.notEqual(await picture(page), before);
         await page.keyboard.press('ArrowLeft');
       }
+      if (id === 'kind') {
+        await page.keyboard.press('ArrowRight');
+        await pictured(page, 'standard dropout', 'a channel together');
+        await page.keyboard.press('ArrowLeft');
+        await pictured(page, 'inverted dropout', 'a channel together');
+      }
     }
-    for (const id of ['p', 'seed', 'stream', 'copy', 'check-again', 'measure', 'SUMMARY']) {
+    const pictureForm = ['kind', 'together', 'mode', 'picture-p', 'picture-seed'];
+    for (const id of ['p', 'seed', 'stream', 'copy', ...pictureForm, 'check-again', 'measure', 'SUMMARY']) {
       assert.ok(reached.includes(id), `Tab reaches ${id}: ${reached}`);
     }
   },
@@ -156,7 +237,36 @@ const apart = {
     assert.match(await page.textContent('#verdict'), /^✗ \d+ of \d+ checks failed/);
     assert.ok((await page.locator('#checks td.fail').count()) > 0);
     assert.match(await page.locator('#checks .mismatches').first().textContent(), /expected/);
+    assert.match(await page.textContent('#picture-verdict.fail'), /^✗ [\d,]+ of [\d,]+ comparisons with the CPU differ: /);
+    assert.match(await page.textContent('#answers.fail'), /^✗ \d+ of 100 published answers are not/);
     await page.screenshot({ path: join(screenshots, 'failing.png'), fullPage: true });
+  },
+
+  async 'a wrong bit of the table of normals turns red what is made of normals'({ page }) {
+    await page.addInitScript(() => {
+      const write = GPUQueue.prototype.writeBuffer;
+      GPUQueue.prototype.writeBuffer = function (buffer, offset, data, first, size) {
+        if (buffer.label !== 'wgpu-dropout normals') {
+          return write.call(this, buffer, offset, data, first, size);
+        }
+        const bytes = Uint8Array.from(new Uint8Array(data.buffer ?? data, data.byteOffset ?? 0).subarray(first, first + size));
+        // Of the first octave's fourth segment.
+        bytes[4 * 8] ^= 1;
+        return write.call(this, buffer, offset, bytes);
+      };
+    });
+    await page.reload();
+    await page.waitForSelector('#answers.fail', { timeout: 120_000 });
+    const wrong = await page.locator('#answers-wrong li').allTextContents();
+    assert.ok(wrong.length > 0 && wrong.every(text => /^(normals|gaussian), .* expected .*, computed /.test(text)), `${wrong}`);
+    assert.ok(await page.locator('#picture-verdict.pass').count(), 'masks are as they were');
+    await page.check('input[name=kind][value=gaussian]');
+    await page.check('input[value=value]');
+    await page.waitForSelector('#picture-verdict.fail');
+    assert.match(await page.textContent('#picture-verdict'),
+      /^✗ [\d,]+ of 21,504 comparisons with the CPU differ: value \d+ is .* here and .* on the CPU\.$/);
+    await page.locator('section', { has: page.locator('#picture') })
+      .screenshot({ path: join(screenshots, 'wrong-normals.png') });
   },
 
   async 'errors of the device are shown'({ page }) {
@@ -203,17 +313,23 @@ const without = {
 const checked = page => page.waitForSelector('#verdict.pass, #verdict.fail', { timeout: 600_000 });
 
 /** A number for what the canvas shows. */
-const picture = page => page.evaluate(() => {
-  const canvas = document.getElementById('digits');
+const picture = (page, id = 'digits') => page.evaluate(id => {
+  const canvas = document.getElementById(id);
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   return data.reduce((hash, byte) => (Math.imul(hash, 31) + byte) | 0, 0);
-});
+}, id);
+
+/** Waits until the picture is the one of these choices. */
+const pictured = (page, kind, together) => page.waitForFunction(texts => {
+  const label = document.getElementById('picture').getAttribute('aria-label');
+  return texts.every(text => label.includes(text));
+}, [` ${kind}`, together]);
 
 /** The built page on a free port. */
 async function serve() {
   const types = {
-    '.css': 'text/css', '.csv': 'text/csv', '.html': 'text/html', '.js': 'text/javascript', '.svg': 'image/svg+xml',
-    '.wasm': 'application/wasm',
+    '.css': 'text/css', '.csv': 'text/csv', '.html': 'text/html', '.js': 'text/javascript', '.json': 'application/json',
+    '.svg': 'image/svg+xml', '.wasm': 'application/wasm',
   };
   const server = createServer(async ({ url }, response) => {
     const path = normalize(new URL(url, 'http://localhost').pathname);
