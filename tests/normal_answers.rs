@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use wgpu_dropout::{
     Error, Generator, Key,
-    normal_table::{NORMAL_TABLE, NORMAL_TABLE_PACKED},
+    normal_table::{NORMAL_TABLE, NORMAL_TABLE_PACKED, NORMAL_TABLE_UNIFORM},
     reference::{NORMAL_DOMAIN, normal, normal_q21, normals, normals_q21, random_block},
 };
 
@@ -48,6 +48,7 @@ fn the_table_is_the_published_one() {
 
 #[test]
 fn the_packed_table_is_the_table() {
+    assert_eq!(NORMAL_TABLE_UNIFORM, NORMAL_TABLE_PACKED.map(|[first, second]| [first, second, 0, 0]));
     for ([a, b, c], [first, second]) in NORMAL_TABLE.into_iter().zip(NORMAL_TABLE_PACKED) {
         assert!(a < 1 << 24 && b < 1 << 16 && c < 1 << 10, "{a} {b} {c}");
         assert_eq!([a, b, c], [first, second >> 16, second & 0xffff]);

@@ -8,7 +8,7 @@ use super::{
     error_scope::Reports,
     transfer::Readback,
 };
-use crate::{Error, Generator, Key, normal_table::NORMAL_TABLE_PACKED, reference};
+use crate::{Error, Generator, Key, normal_table::NORMAL_TABLE_UNIFORM, reference};
 
 /// The table on the device, uploaded when the first kernel needs it.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl NormalTable {
         }
         let inner = &context.inner;
         let new = reports.scoped(&inner.device, "table of normals", || {
-            let bytes: &[u8] = bytemuck::cast_slice(NORMAL_TABLE_PACKED.as_flattened());
+            let bytes: &[u8] = bytemuck::cast_slice(NORMAL_TABLE_UNIFORM.as_flattened());
             let buffer = inner.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("wgpu-dropout normals"),
                 size: bytes.len() as u64,

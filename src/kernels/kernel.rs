@@ -322,10 +322,8 @@ impl Kernel {
             text += &format!("fn {name}_word(i: u32) -> u32 {{ return {name}_binding[i]; }}\n");
         }
         if let Some((group, binding)) = self.normal_table_binding() {
-            text += &format!("@group({group}) @binding({binding}) var<uniform> normal_table: array<vec4<u32>, 256>;\n");
-            text += "fn dropout_normal_entry(i: u32) -> vec2<u32> {\n";
-            text += "    let pair = normal_table[i / 2u];\n";
-            text += "    return select(pair.xy, pair.zw, i % 2u == 1u);\n}\n";
+            text += &format!("@group({group}) @binding({binding}) var<uniform> normal_table: array<vec4<u32>, 512>;\n");
+            text += "fn dropout_normal_entry(i: u32) -> vec2<u32> { return normal_table[i].xy; }\n";
         }
         for fragment in fragments {
             text += "\n";
@@ -366,8 +364,8 @@ impl Kernel {
         in_buffer.then(|| self.style.key_binding(self.layout.count().into()))
     }
 
-    /// The group and binding of the table of normals, for kernels that make noise: a uniform buffer with the 4 KiB of
-    /// [`NORMAL_TABLE_PACKED`](crate::normal_table::NORMAL_TABLE_PACKED).
+    /// The group and binding of the table of normals, for kernels that make noise: a uniform buffer with the 8 KiB of
+    /// [`NORMAL_TABLE_UNIFORM`](crate::normal_table::NORMAL_TABLE_UNIFORM).
     pub fn normal_table_binding(&self) -> Option<(u32, u32)> {
         let bindings = u32::from(self.layout.count()) + u32::from(self.key() == Some(KeySource::Buffer));
         self.needs_normal_table().then(|| self.style.table_binding(bindings))

@@ -256,7 +256,7 @@ impl Part<'_> {
         let (skeleton, count) = match (from + to_quad).is_multiple_of(per_quad) {
             true if to_quad > 0 && left > to_quad => (Skeleton::NoiseEdge, to_quad),
             true if to_quad == 0 && left >= per_quad => {
-                let run = if self.target.schedule == Schedule::Blocked { RUN } else { per_quad };
+                let run = if self.target.schedule == Schedule::Blocked { 4 * per_quad } else { per_quad };
                 (Skeleton::NoiseQuads { run: byte(run) }, left - left % per_quad)
             }
             _ => (Skeleton::NoiseEdge, left),

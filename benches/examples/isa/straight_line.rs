@@ -24,18 +24,15 @@ const BRANCHES: &[Branch] = &[
     },
     // shaders/random/keep_group.wgsl: one lane in 65,536 is a tie. Whether there is one is looked for all the same.
     Branch { of: " by groups", text: "return settle_ties(rule, group, block);", straight: "return vec4<u32>(0u);" },
-    // shaders/decision/strided.wgsl: a run that lies in one row along the innermost axis.
-    Branch { of: " strides and a ", text: "while done < RUN {", straight: "{" },
+    // shaders/decision/strided.wgsl and shared_runs.wgsl: runs that lie in one row along the innermost axis.
+    Branch { of: " strides and a dense one", text: "while done < 32u {", straight: "{" },
+    Branch { of: " strides and a shared one", text: "while done < 32u {", straight: "{" },
+    Branch { of: " strides and a widely shared one", text: "while done < 128u {", straight: "{" },
     // shaders/random/keep_bits.wgsl: the same ties, and the last group of a run.
     Branch { of: " strides and a ", text: "if ties == 0u {\n            break;\n        }", straight: "break;" },
     Branch { of: " strides and a ", text: "while half == bound && part == 0u {", straight: "while false {" },
-    // shaders/kernel/noise_quads.wgsl: a guard as in elementwise_groups.wgsl, and all four elements of an invocation.
-    Branch {
-        of: ", noise by 4",
-        text: "if position >= parameters.elements.count {\n        return;\n    }",
-        straight: "",
-    },
-    Branch { of: ", noise by 4", text: "for (var quad = 0u; quad < quads; quad++) {", straight: "{ let quad = 0u;" },
+    // shaders/kernel/noise_quads.wgsl: all but the last workgroup have them all.
+    Branch { of: ", noise by ", text: "if quad < quads {", straight: "{" },
 ];
 
 /// A kernel's text without its guards and without what settles ties.
