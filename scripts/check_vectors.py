@@ -25,7 +25,10 @@ import format_numpy as form
 ROOT = Path(__file__).resolve().parent.parent
 FILES = [ROOT / "conformance" / "vectors" / "conformance_v1.json", ROOT / "tests" / "vectors" / "family_v1.json"]
 
-REQUIRED = ["blocks", "thresholds", "uniforms", "masks", "views", "values"]  # of conformance_v1.json
+REQUIRED = [  # of conformance_v1.json
+    *("blocks", "thresholds", "uniforms", "masks", "views", "values"),
+    *("normals", "kinds", "strided", "shared", "gathered"),
+]
 
 SHOWN = 3  # wrong entries of a section
 WHOLE_MASK, WHOLE_NORMALS = 1024, 64  # up to so many elements an answer is in the file whole

@@ -1,13 +1,13 @@
 //! The published known answers, on the CPU reference. `gpu_known_answers.rs` runs the same files on every adapter.
 //!
-//! tests/vectors/random123.txt comes from Random123 itself; keep_rule_v1.txt and threshold_v1.txt were made by an
-//! implementation that shares no code with this one. So these tests do not compare the code with itself.
+//! tests/vectors/random123.txt comes from Random123 itself; keep_rule_v1.txt, threshold_v1.txt and family_v1.json were made
+//! by an implementation that shares no code with this one. So these tests do not compare the code with itself.
 
 mod vectors;
 
 use rand::{Rng, SeedableRng};
-use vectors::{GeneratorAnswer, boundaries, generators, masks, thresholds};
-use wgpu_dropout::{Dropout, Generator, reference};
+use vectors::{GeneratorAnswer, boundaries, family, generators, masks, thresholds};
+use wgpu_dropout::{Dropout, Generator, Key, reference};
 
 #[test]
 fn random123() {
@@ -88,10 +88,55 @@ fn groupwise_masks_equal_the_rule_element_by_element() {
     }
 }
 
+/// What becomes of 0 and 1 shows the constants, and sigma is seen through the normals.
+#[test]
+fn constants_of_the_kinds() {
+    for known in family::constants() {
+        let (zeros, ones) = ([0.0_f32; 1000], [1.0_f32; 1000]);
+        let place = format!("p {}", known.p);
+        let alpha = Dropout::alpha(known.p).unwrap().mask(Key::new(1));
+        let [shifted, scaled] = [reference::forward(&alpha, &zeros), reference::backward(&alpha, &ones)];
+        for (local, (shifted, scaled)) in (0..).zip(shifted.unwrap().into_iter().zip(scaled.unwrap())) {
+            let kept = reference::keeps(&alpha, local);
+            let expected = if kept { (known.alpha_shift, known.alpha_scale) } else { (known.alpha_dropped, 0.0) };
+            assert_eq!((shifted, scaled), expected, "{place}");
+        }
+        let standard = Dropout::standard(known.p).unwrap().with_training(false).mask(Key::new(1));
+        assert_eq!(reference::forward(&standard, &[1.0_f32]).unwrap(), [known.standard_evaluation], "{place}");
+        let gaussian = Dropout::gaussian(known.p).unwrap().mask(Key::new(1));
+        let factors = reference::forward(&gaussian, &ones).unwrap();
+        let normals = reference::normals(gaussian.generator(), gaussian.key(), 0, 1000).unwrap();
+        for (factor, z) in factors.into_iter().zip(normals) {
+            let s = known.sigma * z;
+            assert_eq!(factor, 1.0 + s, "{place}");
+        }
+    }
+}
+
+#[test]
+fn values_of_the_kinds() {
+    for known in family::values() {
+        known.check(&reference::run(known.operation, &known.x).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn shared_masks_and_gathered_rows() {
+    for known in family::masks() {
+        let words = match &known.ids {
+            Some(ids) => reference::gathered_keep_mask(&known.mask, known.length, ids),
+            None => reference::keep_mask(&known.mask, known.length),
+        };
+        known.check(&words.unwrap()).unwrap();
+    }
+}
+
 #[test]
 fn every_line_of_the_vectors_is_read() {
     assert_eq!(generators().len(), 12);
     assert_eq!(masks().len(), 21);
     assert_eq!(thresholds().len(), 22);
     assert_eq!(boundaries().len(), 5);
+    // Of 6 values there are two kinds each.
+    assert_eq!((family::constants().len(), family::values().len(), family::masks().len()), (9, 2 * 6 + 21, 27 + 8));
 }

@@ -7,7 +7,7 @@ use std::process::Output;
 use common::{Files, fails, run};
 use serde_json::Value;
 
-const CHECKS: usize = 32;
+const CHECKS: usize = 48;
 
 fn json(files: &Files) -> Value {
     serde_json::from_slice(&files.read("verify.json")).unwrap()
@@ -111,7 +111,21 @@ fn wrong_kernels_are_found_and_named() {
         ("interleaved", "values: other schedules", "element 1 (index 1) of threefry, p 0.3"),
         ("input-offset", "values: f32 in buffers", "element 0 (index 0) of threefry"),
         ("output-offset", "values: f32 in buffers", "element 0 (index 0) of threefry"),
-        ("column", "masks: rows", "rows of 5 every 10 from column 2"),
+        ("column", "masks: rows", ", 5], strides [10, 1] after 7"),
+        ("fused", "values: separate roundings", ", what fused steps give"),
+        ("fused-noise", "values: separate roundings", "gaussian, start 0, 4099 elements, f32 "),
+        ("other-offset", "values: selection", "of threefry"),
+        ("choice", "values: selection", "of threefry, p 0.3"),
+        ("gathered", "masks: known gathered rows", "strides [12, 1] after 0, rows gathered"),
+        ("row-ids", "masks: strides", "after 13, rows gathered"),
+        ("inner-stride", "masks: known strides", "strides [3] after 1"),
+        ("inner-shared", "masks: known shared masks", "strides [5, 1, 0, 0] after 0"),
+        ("normal-table", "generators: known normals", "normal "),
+        ("sign", "generators: known normals", "normal 0 of threefry, seed 81985529216486895"),
+        ("normal-lane", "generators: known normals", "normal 2 of threefry"),
+        ("alpha-dropped", "values: known kinds", "alpha, start "),
+        ("standard", "values: known kinds", "standard, start "),
+        ("scaling", "values: evaluation", "standard, start 3"),
     ] {
         let files = Files::new();
         // One adapter is enough: that the others pass is asked of crashes and hangs below.

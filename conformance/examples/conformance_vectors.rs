@@ -8,7 +8,7 @@ pub mod published;
 
 use half::{bf16, f16};
 use serde::Serialize;
-use wgpu_dropout::{Dropout, Element, Generator, KEEP_RULE_VERSION, Key, View, reference};
+use wgpu_dropout::{Dropout, Dtype, Element, Generator, KEEP_RULE_VERSION, Key, Kind, Operation, View, reference};
 use wgpu_dropout_conformance::vectors::*;
 
 fn main() {
@@ -23,6 +23,11 @@ pub fn text() -> String {
     section(&mut text, "masks", masks());
     section(&mut text, "views", views());
     section(&mut text, "values", values());
+    section(&mut text, "normals", normals());
+    section(&mut text, "kinds", kinds());
+    section(&mut text, "strided", strided());
+    section(&mut text, "shared", shared());
+    section(&mut text, "gathered", gathered());
     text + "\n}\n"
 }
 
@@ -128,7 +133,7 @@ fn masks() -> Vec<MaskAnswer> {
     let mut masks = vec![];
     for answer in published::masks() {
         let mask = mask(answer.generator, answer.key, answer.p, answer.start, answer.count);
-        assert_eq!((mask.packed.kept, &mask.packed.crc32.words[..]), (answer.kept, &[answer.crc32][..]));
+        assert_eq!((mask.packed.bits.kept, &mask.packed.bits.crc32.words[..]), (answer.kept, &[answer.crc32][..]));
         masks.push(mask);
     }
     for &generator in Generator::ALL {
@@ -234,6 +239,253 @@ fn values_of<T: Element>(generator: Generator, p: f64, x: &[T], bits: impl Fn(T)
         x: Words::new(digits, x.into_iter().map(&bits)),
         y: Words::new(digits, y.into_iter().map(&bits)),
     }
+}
+
+fn normals() -> Vec<Normals> {
+    let mut normals = vec![];
+    for &generator in Generator::ALL {
+        let end = generator.normal_end();
+        let mut add = |key: Key, start, length| {
+            let z = reference::normals_q21(generator, key, start, length).unwrap();
+            normals.push(Normals::new(named(generator, key), start, z));
+        };
+        // From every place in a block.
+        for start in 0..4 {
+            add(KEY, start, 17);
+        }
+        for length in [0, 1, 2, 3, 64, 65, 1000] {
+            add(KEY, 2, length);
+        }
+        // Around the carries of the block's number and of the index.
+        for start in [(1 << 32) - 3, (1 << 34) - 5, (1 << 34) - 4, 1 << 34, (1 << 35) - 1, (1 << 40) + 3] {
+            add(KEY, start, 12);
+        }
+        for length in [1, 4, 7] {
+            add(KEY, (end - u128::from(length)) as u64, length);
+        }
+        for key in [Key::new(0), Key::new(42).with_stream(7), Key::new(u64::MAX).with_stream(u64::MAX)] {
+            add(key, 0, 8);
+        }
+        // Every octave but the last few, and every entry of most.
+        add(Key::new(42).with_stream(7), 1 << 20, 1 << 20);
+    }
+    normals
+}
+
+const DROPS: [f64; 6] = [0.0, 0.1, 0.25, 0.5, 0.9, 1.0];
+
+fn kinds() -> Vec<KindValues> {
+    let mut kinds = vec![];
+    for &kind in Kind::ALL {
+        for direction in [Direction::Forward, Direction::Backward, Direction::Evaluation] {
+            for p in DROPS {
+                if (kind, p) == (Kind::Gaussian, 1.0) {
+                    continue;
+                }
+                // Without random numbers one generator is as good as the other.
+                let random = p != 0.0 && p != 1.0 && direction != Direction::Evaluation;
+                for &generator in if random { Generator::ALL } else { &Generator::ALL[kinds.len() % 2..][..1] } {
+                    for &dtype in Dtype::ALL {
+                        let limit = if kind == Kind::Gaussian { generator.normal_end() } else { generator.index_end() };
+                        let last = (limit - ELEMENTS as u128) as u64;
+                        let starts = [0, 5, (1 << 32) - 20, (1 << 34) - 11, (1 << 35) - 15, (1 << 40) + 3, last];
+                        let start = starts[kinds.len() % starts.len()];
+                        kinds.push(kind_values(kind, direction, dtype, generator, p, start));
+                    }
+                }
+            }
+        }
+    }
+    kinds
+}
+
+/// Elements of an entry of the kinds. Every input meets every place in a group, because the starts differ.
+const ELEMENTS: usize = 27 + TELLING;
+
+fn kind_values(kind: Kind, direction: Direction, dtype: Dtype, generator: Generator, p: f64, start: u64) -> KindValues {
+    let key = named(generator, KEY);
+    let (x, y) = (Words { digits: 0, words: vec![] }, Words { digits: 0, words: vec![] });
+    let entry = KindValues { kind, direction, dtype, key, p, start, x, y };
+    let operation = entry.operation().unwrap();
+    let (x, y) = match dtype {
+        Dtype::F32 => {
+            let mut x = f32_inputs().map(f32::from_bits).to_vec();
+            x.extend(telling(&operation, x.len() as u64));
+            run_kind(operation, &x, |y| y.to_bits())
+        }
+        Dtype::F16 => {
+            let mut x = f16_inputs().map(f16::from_bits).to_vec();
+            x.extend(telling(&operation, x.len() as u64).map(f16::from_f32));
+            run_kind(operation, &x, |y| y.to_bits().into())
+        }
+        _ => {
+            let mut x = bf16_inputs().map(bf16::from_bits).to_vec();
+            x.extend(telling(&operation, x.len() as u64).map(bf16::from_f32));
+            run_kind(operation, &x, |y| y.to_bits().into())
+        }
+    };
+    KindValues { x, y, ..entry }
+}
+
+fn run_kind<T: Element>(operation: Operation, x: &[T], bits: impl Fn(T) -> u32) -> (Words, Words) {
+    let mut y = reference::run(operation, x).unwrap();
+    let selects = operation.mask().is_some_and(|mask| mask.kind() == Kind::Standard && mask.training());
+    if !operation.copies() && !selects {
+        // Any NaN is right, and which one the reference gives depends on the processor.
+        let nan = T::narrow(f32::from_bits(0x7fc0_0000));
+        y.iter_mut().filter(|y| y.widen().is_nan()).for_each(|y| *y = nan);
+    }
+    let digits = T::DTYPE.size() as usize * 2;
+    (Words::new(digits, x.iter().copied().map(&bits)), Words::new(digits, y.into_iter().map(&bits)))
+}
+
+/// Elements that tell two roundings from one.
+const TELLING: usize = 6;
+
+fn telling(operation: &Operation, first: u64) -> [f32; TELLING] {
+    std::array::from_fn(|i| wgpu_dropout_conformance::telling(operation, first + i as u64))
+}
+
+fn strided() -> Vec<StridedAnswer> {
+    let mut strided = vec![];
+    for &generator in Generator::ALL {
+        let end = generator.index_end();
+        let last = |offset: u64| (end - 1 - u128::from(offset)) as u64;
+        let cases: [(u64, &[u64], &[u64], u64); 26] = [
+            (0, &[100], &[1], 0),
+            (5, &[100], &[1], 31),
+            (0, &[70], &[0], 0),
+            (3, &[70], &[3], 1),
+            (3, &[70], &[8], 0),
+            (3, &[7, 9], &[9, 1], 5),
+            // Gaps, zeros, and rows that overlap or go backward in importance.
+            (7, &[7, 9], &[20, 2], 0),
+            (7, &[7, 9], &[1, 7], 3),
+            (0, &[6, 11], &[0, 1], 0),
+            (0, &[6, 11], &[1, 0], 0),
+            (0, &[6, 11], &[4, 1], 2),
+            (1, &[5, 6, 7], &[7, 0, 1], 0),
+            (1, &[5, 6, 7], &[6, 1, 0], 8),
+            (1, &[5, 1, 7, 1], &[100, 77, 2, 99], 0),
+            (9, &[2, 3, 2, 3, 2, 3, 2, 3], &[1000, 0, 300, 7, 0, 40, 1, 0], 100),
+            (9, &[2, 2, 2, 2, 2, 2, 2, 2], &[1, 2, 4, 8, 16, 32, 64, 128], 0),
+            (9, &[2, 1, 2, 1, 2, 1, 2, 40], &[0, 5, 0, 5, 0, 5, 0, 1], 0),
+            // Carries.
+            ((1 << 32) - 20, &[6, 10], &[10, 1], 0),
+            ((1 << 32) - 3, &[4, 40], &[0x1_0000_0001, 1], 7),
+            ((1 << 35) - 30, &[9, 4, 5], &[7, 0, 1], 0),
+            ((1 << 35) - 8, &[6, 8], &[8, 1], 1),
+            ((1 << 58) - 5, &[3, 20], &[1 << 40, 1], 0),
+            (0, &[3, 4, 5], &[0xffff_ffff, 0xffff_ffff, 0xffff_ffff], 0),
+            // To the last index, in both directions.
+            (last(9 * 100 + 6), &[10, 7], &[100, 1], 0),
+            (last(6 * 100 + 9), &[10, 7], &[1, 100], 0),
+            // Without elements.
+            (0, &[3, 0, 5], &[u64::MAX, 1, u64::MAX], 0),
+        ];
+        for (n, (start, shape, strides, skip)) in cases.into_iter().enumerate() {
+            let (p, key) = (DROPS[1..5][n % 4], named(generator, KEY));
+            let (shape, strides) = (Numbers(shape.to_vec()), Numbers(strides.to_vec()));
+            let bits = PackedBits::new(0, &[]);
+            let mut answer = StridedAnswer { key, p, start, shape, strides, skip, bits };
+            let length = answer.length();
+            answer.bits = PackedBits::new(length, &reference::keep_mask(&answer.mask().unwrap(), length).unwrap());
+            strided.push(answer);
+        }
+        // Far apart, to the last index of the generator.
+        let strides = Numbers(vec![(end / 4) as u64, (end / 64) as u64, 1]);
+        let (start, shape) = (last((end / 4) as u64 * 3 + (end / 64) as u64 * 15 + 2), Numbers(vec![4, 16, 3]));
+        let mut far = StridedAnswer {
+            key: named(generator, KEY),
+            p: 0.5,
+            start,
+            shape,
+            strides,
+            skip: 0,
+            bits: PackedBits::new(0, &[]),
+        };
+        far.bits = PackedBits::new(far.length(), &reference::keep_mask(&far.mask().unwrap(), far.length()).unwrap());
+        strided.push(far);
+    }
+    strided
+}
+
+fn shared() -> Vec<SharedAnswer> {
+    let mut shared = vec![];
+    for &generator in Generator::ALL {
+        let end = generator.index_end();
+        let cases: [(u64, &[u64], &[usize]); 20] = [
+            // Channels, locked, a row, a batch, and with channels last.
+            (0, &[3, 5, 4, 7], &[2, 3]),
+            (0, &[3, 40, 5], &[2]),
+            (0, &[2, 3, 2, 3, 4], &[2, 3, 4]),
+            (0, &[6, 3, 10], &[0]),
+            (5, &[9, 4, 5], &[1, 2]),
+            (5, &[9, 4, 5], &[0, 1, 2]),
+            (5, &[2, 4, 5, 7], &[1, 2]),
+            // Without any, with one axis, one element.
+            (3, &[5, 20], &[]),
+            (3, &[90], &[0]),
+            (3, &[1], &[0]),
+            // Every other axis, of eight.
+            (11, &[2, 3, 2, 3, 2, 3, 2, 3], &[0, 2, 4, 6]),
+            (11, &[2, 3, 2, 3, 2, 3, 2, 3], &[1, 3, 5, 7]),
+            (11, &[1, 2, 1, 3, 1, 4, 1, 5], &[1, 4, 7]),
+            // Long runs of one decision, and of many.
+            (1, &[3, 3000], &[1]),
+            (1, &[4, 2, 1025], &[1]),
+            (1, &[2000, 2, 3], &[1]),
+            ((1 << 32) - 4, &[4, 3, 9], &[2]),
+            ((1 << 35) - 7, &[5, 3, 4], &[1]),
+            ((end - 15) as u64, &[5, 3, 4], &[2]),
+            (7, &[4, 0, 3], &[0]),
+        ];
+        for (n, (start, shape, axes)) in cases.into_iter().enumerate() {
+            let (p, key) = (DROPS[1..5][n % 4], named(generator, KEY));
+            let (shape, axes) = (Numbers(shape.to_vec()), Numbers(axes.to_vec()));
+            let mut answer = SharedAnswer { key, p, start, shape, shared: axes, bits: PackedBits::new(0, &[]) };
+            let length = answer.length();
+            answer.bits = PackedBits::new(length, &reference::keep_mask(&answer.mask().unwrap(), length).unwrap());
+            shared.push(answer);
+        }
+    }
+    shared
+}
+
+fn gathered() -> Vec<GatheredAnswer> {
+    let mut gathered = vec![];
+    for &generator in Generator::ALL {
+        let end = generator.index_end();
+        let past = |decisions: u128| (end - (decisions << 32)) as u64;
+        let cases: [(u64, &[u64], &[usize], &[u32]); 14] = [
+            (0, &[5, 12], &[], &[7, 0, 7, 3, 4_000_000_000]),
+            // Embeddings: a decision for an entry of the vocabulary.
+            (0, &[8, 6], &[1], &[5, 1, 5, 0, u32::MAX, 5, 1, u32::MAX]),
+            (3, &[40], &[], &[9; 40]),
+            (3, &[5], &[], &[u32::MAX, 0, 1, 0x8000_0000, 0x7fff_ffff]),
+            (6, &[4, 1], &[], &[3, 2, 1, 0]),
+            (6, &[3, 2, 5, 7], &[2], &[u32::MAX, 8, u32::MAX]),
+            (6, &[3, 2, 5, 7], &[1, 3], &[2, 1, 0]),
+            (6, &[3, 2, 3, 2, 3, 2, 3, 2], &[2, 4, 7], &[100, 0xffff_fffe, 100]),
+            ((1 << 32) - 5, &[3, 4], &[], &[0, 1, 2]),
+            ((1 << 35) - 5, &[3, 4], &[], &[0, 1, u32::MAX]),
+            (5, &[2, 1025], &[], &[u32::MAX, 77]),
+            // To the last index.
+            (past(3), &[4, 3, 2], &[2], &[u32::MAX, 0, u32::MAX, 0xffff_fffe]),
+            (past(1), &[4, 3, 2], &[1, 2], &[u32::MAX, 0, 12, u32::MAX]),
+            (0, &[0, 3], &[], &[]),
+        ];
+        for (n, (start, shape, axes, ids)) in cases.into_iter().enumerate() {
+            let (p, key) = (DROPS[1..5][n % 4], named(generator, KEY));
+            let (shape, shared, ids) = (Numbers(shape.to_vec()), Numbers(axes.to_vec()), Numbers(ids.to_vec()));
+            let mut answer = GatheredAnswer { key, p, start, shape, shared, ids, bits: PackedBits::new(0, &[]) };
+            let length = answer.length();
+            let words = reference::gathered_keep_mask(&answer.mask().unwrap(), length, &answer.ids.0).unwrap();
+            answer.bits = PackedBits::new(length, &words);
+            gathered.push(answer);
+        }
+    }
+    gathered
 }
 
 /// Zeros, infinities, NaNs, subnormals, the largest and the smallest, ties to even, and ordinary numbers. The count

@@ -19,7 +19,7 @@ pub enum Fault {
     Key,
     /// A packed mask of the caller: its bits are not shifted to where the range begins inside a word.
     Packed,
-    /// The high word of the row pitch is left out.
+    /// Strides: their high word is left out.
     Rows,
     /// The second row of workgroups does the work of the first again.
     Dispatch,
@@ -43,8 +43,36 @@ pub enum Fault {
     InputOffset,
     /// The output is written to the start of its binding.
     OutputOffset,
-    /// Rows: the first element is taken for the first of its row.
+    /// Strides: the first element is taken for the first of its row.
     Column,
+    /// Alpha dropout: multiplication and addition are fused.
+    Fused,
+    /// Gaussian dropout: the same.
+    FusedNoise,
+    /// Selection: the other input is read from where the first is.
+    OtherOffset,
+    /// Selection: the inputs are exchanged.
+    Choice,
+    /// Gathered rows: the row's own number is taken for its id.
+    Gathered,
+    /// Gathered rows: the ids are read from the start of their binding.
+    RowIds,
+    /// Strides: that of the innermost axis is taken for 1.
+    InnerStride,
+    /// Strides: a run of one decision ends one element later.
+    InnerShared,
+    /// Normals: one entry of the table, of the octave 12.
+    NormalTable,
+    /// Normals: the sign is that of another bit.
+    Sign,
+    /// Normals: from inside of a block, the next one's words come too early.
+    NormalLane,
+    /// Alpha dropout: what is dropped is 0.
+    AlphaDropped,
+    /// Standard dropout: what is kept is computed with, by 1.
+    Standard,
+    /// What is multiplied is multiplied by the next number.
+    Scaling,
 }
 
 impl Fault {
@@ -70,6 +98,20 @@ impl Fault {
         Self::InputOffset,
         Self::OutputOffset,
         Self::Column,
+        Self::Fused,
+        Self::FusedNoise,
+        Self::OtherOffset,
+        Self::Choice,
+        Self::Gathered,
+        Self::RowIds,
+        Self::InnerStride,
+        Self::InnerShared,
+        Self::NormalTable,
+        Self::Sign,
+        Self::NormalLane,
+        Self::AlphaDropped,
+        Self::Standard,
+        Self::Scaling,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -95,6 +137,20 @@ impl Fault {
             Self::InputOffset => "input-offset",
             Self::OutputOffset => "output-offset",
             Self::Column => "column",
+            Self::Fused => "fused",
+            Self::FusedNoise => "fused-noise",
+            Self::OtherOffset => "other-offset",
+            Self::Choice => "choice",
+            Self::Gathered => "gathered",
+            Self::RowIds => "row-ids",
+            Self::InnerStride => "inner-stride",
+            Self::InnerShared => "inner-shared",
+            Self::NormalTable => "normal-table",
+            Self::Sign => "sign",
+            Self::NormalLane => "normal-lane",
+            Self::AlphaDropped => "alpha-dropped",
+            Self::Standard => "standard",
+            Self::Scaling => "scaling",
         }
     }
 
@@ -112,14 +168,11 @@ impl Fault {
                 "vec2<u32>(key_word(first + 3u), key_word(first + 2u))",
             ),
             Self::Packed => ("packed_bits(first) << lead()", "packed_bits(first)"),
-            Self::Rows => (
-                "multiply_64(parameters.rows.row_pitch, row)",
-                "multiply_64(vec2<u32>(parameters.rows.row_pitch.x, 0u), row)",
-            ),
+            Self::Rows => ("multiply_64(b, c)", "multiply_64(vec2<u32>(b.x, 0u), c)"),
             Self::Dispatch => ("workgroup.y * workgroups.x + workgroup.x", "workgroup.x"),
             Self::Leak => (
-                "select(vec4<u32>(0u), bitcast<vec4<u32>>(operate(bitcast<vec4<f32>>(words))), kept)",
-                "bitcast<vec4<u32>>(operate(bitcast<vec4<f32>>(words)) * vec4<f32>(kept))",
+                "return select(vec4<u32>(bitcast<u32>(dropped())), bitcast<vec4<u32>>(operate(bitcast<vec4<f32>>(words))), kept);",
+                "return bitcast<vec4<u32>>(operate(bitcast<vec4<f32>>(words)) * vec4<f32>(kept));",
             ),
             Self::F16 => ("vec4<i32>(0xfff - (112 << 23u)) + even", "vec4<i32>(0x1000 - (112 << 23u))"),
             Self::Bf16 => ("bits + (vec4<u32>(0x7fffu) + even)", "bits"),
@@ -130,7 +183,44 @@ impl Fault {
             Self::Interleaved => ("bit = share.first % RUN;", "bit = 0u;"),
             Self::InputOffset => ("parameters.elements.input_offset", "0u"),
             Self::OutputOffset => ("parameters.elements.output_offset", "0u"),
-            Self::Column => ("parameters.rows.column + position", "position"),
+            Self::Column => ("parameters.strides.first + element", "element"),
+            Self::Fused => (
+                "rounded(x * parameters.alpha.scale, parameters.alpha.zero) + parameters.alpha.shift",
+                "fma(x, vec4<f32>(parameters.alpha.scale), vec4<f32>(parameters.alpha.shift))",
+            ),
+            Self::FusedNoise => (
+                "rounded(s + 1.0, parameters.gaussian.zero)",
+                "fma(z, vec4<f32>(parameters.gaussian.sigma), vec4<f32>(1.0))",
+            ),
+            Self::OtherOffset => ("parameters.elements.other_offset", "parameters.elements.input_offset"),
+            Self::Choice => ("select(other, words, kept_lanes(keep))", "select(words, other, kept_lanes(keep))"),
+            Self::Gathered => ("coordinate = row_id(coordinate);", "coordinate += 0u;"),
+            Self::RowIds => ("parameters.row_ids.first + row", "row"),
+            Self::InnerStride => {
+                ("add_product_64(index, parameters.strides.inner_stride, rest)", "dropout_add_64(index, rest)")
+            }
+            Self::InnerShared => (
+                "let left = parameters.strides.inner_extent - rest;",
+                "let left = parameters.strides.inner_extent - rest + 1u;",
+            ),
+            Self::NormalTable => (
+                "let pair = normal_table[i / 2u];",
+                "let pair = normal_table[i / 2u] + vec4<u32>(select(0u, 1u, i / 2u == 100u), 0u, 0u, 0u);",
+            ),
+            Self::Sign => {
+                ("z | (words & vec4<u32>(0x80000000u))", "z | ((words << vec4<u32>(1u)) & vec4<u32>(0x80000000u))")
+            }
+            Self::NormalLane => {
+                ("vec4<u32>(own.zw, next.xy), inside == 2u", "vec4<u32>(own.zw, next.yx), inside == 2u")
+            }
+            Self::AlphaDropped => ("return parameters.alpha.dropped;", "return 0.0;"),
+            Self::Standard => (
+                "return select(vec4<u32>(0u), words, kept);",
+                "return select(vec4<u32>(0u), bitcast<vec4<u32>>(bitcast<vec4<f32>>(words) * 1.0000001), kept);",
+            ),
+            Self::Scaling => {
+                ("x * parameters.scaling.scale", "x * bitcast<f32>(bitcast<u32>(parameters.scaling.scale) + 1u)")
+            }
         }
     }
 }

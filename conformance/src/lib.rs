@@ -22,6 +22,7 @@ mod checks;
 mod elements;
 mod fault;
 mod outcome;
+mod steps;
 mod subject;
 pub mod vectors;
 
@@ -30,6 +31,8 @@ use wgpu_dropout::Error;
 pub use checks::{About, Check};
 pub use fault::Fault;
 pub use outcome::Outcome;
+#[doc(hidden)]
+pub use steps::{fused, telling};
 pub use subject::Subject;
 
 /// The checks' cases, and what the CPU reference says of them. Costly to make.

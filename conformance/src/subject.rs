@@ -2,7 +2,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_channel::oneshot;
 use wgpu_dropout::{
-    BufferRange, Context, Dtype, Error, Key, Mask, MaskFormat, Options, kernels::Schedule, requirements, wgpu,
+    BufferRange, Context, Dtype, Error, Generator, Key, Mask, MaskFormat, Operation, Options, Ranges,
+    kernels::Schedule, requirements, wgpu,
 };
 
 use crate::Fault;
@@ -26,6 +27,19 @@ pub(crate) struct Place {
     pub input: u64,
     pub output: u64,
     pub one_buffer: bool,
+}
+
+/// What goes into a call, as it lies in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Data<'a> {
+    pub dtype: Dtype,
+    pub x: &'a [u8],
+    /// What takes the place of dropped elements, and where it begins: so many bytes after the start of a buffer of its own,
+    /// or where the output does.
+    pub other: Option<(&'a [u8], Option<u64>)>,
+    pub row_ids: Option<&'a [u32]>,
+    /// Whether the key lies in a buffer too, and the mask has another.
+    pub key_in_buffer: bool,
 }
 
 /// Bytes after a range that must remain as they are.
@@ -112,8 +126,24 @@ impl Subject {
         x: &[u8],
         place: Place,
     ) -> Result<(Vec<u8>, bool), Error> {
+        let data = Data { dtype, x, other: None, row_ids: None, key_in_buffer: false };
+        self.run_in_buffers(context, Operation::Forward(*mask), data, place).await
+    }
+
+    /// The same with any operation, and with whatever it needs in buffers of their own, poisoned too.
+    pub(crate) async fn run_in_buffers(
+        &self,
+        context: &Context,
+        operation: Operation,
+        data: Data<'_>,
+        place: Place,
+    ) -> Result<(Vec<u8>, bool), Error> {
+        let Data { dtype, x, .. } = data;
         let (from, to) = (place.input as usize, place.output as usize);
         let mut before = poison(from.max(to) + x.len());
+        if let Some((other, None)) = data.other {
+            before[to..to + x.len()].copy_from_slice(other);
+        }
         // Poison is an input too: what a kernel reads beside the range must not matter.
         let input = {
             let mut content = before.clone();
@@ -126,9 +156,58 @@ impl Subject {
         };
         let output = if place.one_buffer { input.clone() } else { buffer(context, &before) };
         let range = |buffer, offset| BufferRange::new(buffer, offset, x.len() as u64).with_dtype(dtype);
-        context.submit_forward(mask, range(&input, place.input), range(&output, place.output))?;
+        let (other, ids, keys);
+        let mut ranges = Ranges::new(range(&input, place.input), range(&output, place.output));
+        match data.other {
+            Some((content, Some(offset))) => {
+                other = buffer(context, &placed(content, offset));
+                ranges = ranges.with_other(range(&other, offset));
+            }
+            Some((_, None)) => ranges = ranges.with_other(range(&output, place.output)),
+            None => {}
+        }
+        if let Some(content) = data.row_ids {
+            let content: &[u8] = bytemuck::cast_slice(content);
+            ids = buffer(context, &placed(content, 20));
+            ranges = ranges.with_row_ids(BufferRange::new(&ids, 20, content.len() as u64));
+        }
+        match operation.mask().filter(|_| data.key_in_buffer) {
+            Some(mask) => {
+                keys = buffer(context, &placed(&mask.key().to_bytes(), 4));
+                let key = context.bind_key(BufferRange::new(&keys, 4, 16))?;
+                let other = mask.with_key(Key::new(0));
+                let operation = match operation {
+                    Operation::Backward(_) => Operation::Backward(other),
+                    Operation::Select(_) => Operation::Select(other),
+                    _ => Operation::Forward(other),
+                };
+                context.submit(operation.keyed_by(&key), ranges)?
+            }
+            None => context.submit(operation, ranges)?,
+        };
         let after = self.read(context, &output).await?;
         Ok(cut_out(&before, &after, to, x.len()))
+    }
+
+    /// Normals into a range that begins at byte `offset`; everything else as in
+    /// [`forward_in_buffers`](Self::forward_in_buffers).
+    pub(crate) async fn normals_in_buffer(
+        &self,
+        context: &Context,
+        (generator, key): (Generator, Key),
+        start: u64,
+        count: u64,
+        offset: u64,
+    ) -> Result<(Vec<u8>, bool), Error> {
+        let size = 4 * count;
+        let before = poison((offset + size) as usize);
+        let output = buffer(context, &before);
+        let bound = context.bind(Ranges::normals(BufferRange::new(&output, offset, size)))?;
+        let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        bound.record_normals(&mut encoder, generator, key, start)?;
+        context.queue().submit([encoder.finish()]);
+        let after = self.read(context, &output).await?;
+        Ok(cut_out(&before, &after, offset as usize, size as usize))
     }
 
     /// The keep mask into a range that begins at byte `offset`; everything else as in
@@ -137,28 +216,38 @@ impl Subject {
         &self,
         context: &Context,
         mask: &Mask,
-        length: u64,
+        (length, row_ids): (u64, Option<&[u32]>),
         format: MaskFormat,
         offset: u64,
     ) -> Result<(Vec<u8>, bool), Error> {
         let size = format.size(length);
         let before = poison((offset + size) as usize);
         let output = buffer(context, &before);
-        context.submit_keep_mask(mask, BufferRange::new(&output, offset, size), length, format)?;
+        let ids = row_ids.map(|ids| buffer(context, bytemuck::cast_slice(ids)));
+        let ranges = Ranges::mask(BufferRange::new(&output, offset, size), length, format);
+        let ranges = ids.as_ref().map_or(ranges, |ids| ranges.with_row_ids(ids));
+        context.submit(Operation::KeepMask(*mask), ranges)?;
         let after = self.read(context, &output).await?;
         Ok(cut_out(&before, &after, offset as usize, size as usize))
     }
 
     /// The packed keep mask with a key that lies in a buffer, between other words.
-    pub(crate) async fn keep_mask_by_key(&self, mask: &Mask, key: Key, length: u64) -> Result<Vec<u32>, Error> {
+    pub(crate) async fn keep_mask_by_key(
+        &self,
+        mask: &Mask,
+        key: Key,
+        length: u64,
+        row_ids: Option<&[u32]>,
+    ) -> Result<Vec<u32>, Error> {
         let context = self.context();
-        let mut keys = poison(20);
-        keys[4..20].copy_from_slice(&key.to_bytes());
-        let keys = buffer(context, &keys);
+        let keys = buffer(context, &placed(&key.to_bytes(), 4));
         let key = context.bind_key(BufferRange::new(&keys, 4, 16))?;
         let output = buffer(context, &poison(MaskFormat::Bits.size(length) as usize));
         let range = BufferRange::new(&output, 0, MaskFormat::Bits.size(length));
-        context.submit_keep_mask(mask.keyed_by(&key), range, length, MaskFormat::Bits)?;
+        let ids = row_ids.map(|ids| buffer(context, bytemuck::cast_slice(ids)));
+        let ranges = Ranges::mask(range, length, MaskFormat::Bits);
+        let ranges = ids.as_ref().map_or(ranges, |ids| ranges.with_row_ids(ids));
+        context.submit(Operation::KeepMask(*mask).keyed_by(&key), ranges)?;
         let bytes = self.read(context, &output).await?;
         Ok(bytemuck::pod_collect_to_vec(&bytes[..range.size as usize]))
     }
@@ -259,6 +348,13 @@ async fn open(
 /// one of a mask.
 fn poison(size: usize) -> Vec<u8> {
     (0..(size + GUARD as usize).next_multiple_of(4)).map(|i| (i * 37 + 11) as u8 | 0x80).collect()
+}
+
+/// Bytes so far after the start of a buffer, between poison.
+fn placed(bytes: &[u8], offset: u64) -> Vec<u8> {
+    let mut content = poison(offset as usize + bytes.len());
+    content[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+    content
 }
 
 /// The output range, and whether the rest is as before.

@@ -2,7 +2,7 @@
 //! is described in docs/format.md.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use wgpu_dropout::{Dropout, Dtype, Error, Generator, Key, Mask, View};
+use wgpu_dropout::{Dropout, Dtype, Error, Generator, Key, Kind, Mask, Operation, View};
 
 /// The whole file. One section a field, in the file's order.
 #[derive(Debug, Deserialize)]
@@ -14,6 +14,11 @@ pub struct Vectors {
     pub masks: Vec<MaskAnswer>,
     pub views: Vec<ViewAnswer>,
     pub values: Vec<Values>,
+    pub normals: Vec<Normals>,
+    pub kinds: Vec<KindValues>,
+    pub strided: Vec<StridedAnswer>,
+    pub shared: Vec<SharedAnswer>,
+    pub gathered: Vec<GatheredAnswer>,
 }
 
 /// What a generator makes of a counter and a key: 4 and 2 words with Philox.
@@ -91,6 +96,93 @@ pub struct Values {
     pub y: Words,
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Normals {
+    #[serde(flatten)]
+    pub key: NamedKey,
+    #[serde(with = "number")]
+    pub start: u64,
+    #[serde(with = "number")]
+    pub length: u64,
+    pub crc32: Words,
+    /// In units of 2⁻²¹, of a few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub z: Option<Numbers<i32>>,
+}
+
+/// Elements of a storage type and what a kind of dropout makes of them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct KindValues {
+    #[serde(with = "text")]
+    pub kind: Kind,
+    pub direction: Direction,
+    #[serde(with = "dtype")]
+    pub dtype: Dtype,
+    #[serde(flatten)]
+    pub key: NamedKey,
+    #[serde(with = "number")]
+    pub p: f64,
+    #[serde(with = "number")]
+    pub start: u64,
+    pub x: Words,
+    pub y: Words,
+}
+
+/// What of a layer is computed. Evaluation is of x, not of a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    Forward,
+    Backward,
+    Evaluation,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StridedAnswer {
+    #[serde(flatten)]
+    pub key: NamedKey,
+    #[serde(with = "number")]
+    pub p: f64,
+    #[serde(with = "number")]
+    pub start: u64,
+    pub shape: Numbers<u64>,
+    pub strides: Numbers<u64>,
+    /// Local elements before the first.
+    #[serde(with = "number")]
+    pub skip: u64,
+    #[serde(flatten)]
+    pub bits: PackedBits,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SharedAnswer {
+    #[serde(flatten)]
+    pub key: NamedKey,
+    #[serde(with = "number")]
+    pub p: f64,
+    #[serde(with = "number")]
+    pub start: u64,
+    pub shape: Numbers<u64>,
+    pub shared: Numbers<usize>,
+    #[serde(flatten)]
+    pub bits: PackedBits,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct GatheredAnswer {
+    #[serde(flatten)]
+    pub key: NamedKey,
+    #[serde(with = "number")]
+    pub p: f64,
+    #[serde(with = "number")]
+    pub start: u64,
+    pub shape: Numbers<u64>,
+    pub shared: Numbers<usize>,
+    pub ids: Numbers<u32>,
+    #[serde(flatten)]
+    pub bits: PackedBits,
+}
+
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct NamedKey {
     #[serde(with = "text")]
@@ -101,11 +193,18 @@ pub struct NamedKey {
     pub stream: u64,
 }
 
-/// A packed mask, whole or as its checksum.
+/// A packed mask of so many elements.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Packed {
     #[serde(with = "number")]
     pub length: u64,
+    #[serde(flatten)]
+    pub bits: PackedBits,
+}
+
+/// A packed mask, whole or as its checksum.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct PackedBits {
     #[serde(with = "number")]
     pub kept: u64,
     pub crc32: Words,
@@ -113,6 +212,10 @@ pub struct Packed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<Words>,
 }
+
+/// Numbers, separated by spaces.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Numbers<T>(pub Vec<T>);
 
 /// Bit patterns: words of so many hexadecimal digits, separated by spaces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,8 +225,9 @@ pub struct Words {
     pub words: Vec<u32>,
 }
 
-/// A mask of up to so many elements is in the file whole.
+/// A mask of up to so many elements is in the file whole, and so many normals.
 const SHORT: u64 = 1024;
+const FEW: usize = 64;
 
 impl Vectors {
     pub fn read() -> Self {
@@ -168,11 +272,66 @@ impl Values {
     }
 }
 
+impl Normals {
+    /// From the normals in units of 2⁻²¹.
+    pub fn new(key: NamedKey, start: u64, z: Vec<i32>) -> Self {
+        let bytes: Vec<u8> = z.iter().flat_map(|z| z.to_le_bytes()).collect();
+        let crc32 = Words::new(8, [crc32fast::hash(&bytes)]);
+        Self { key, start, length: z.len() as u64, crc32, z: (z.len() <= FEW).then_some(Numbers(z)) }
+    }
+}
+
+impl KindValues {
+    pub fn operation(&self) -> Result<Operation, Error> {
+        let dropout = Dropout::of_kind(self.kind, self.p)?.with_training(self.direction != Direction::Evaluation);
+        let mask = dropout.with_generator(self.key.generator).mask(self.key.key()).at(self.start);
+        Ok(match self.direction {
+            Direction::Backward => Operation::Backward(mask),
+            Direction::Forward | Direction::Evaluation => Operation::Forward(mask),
+        })
+    }
+}
+
+impl StridedAnswer {
+    pub fn mask(&self) -> Result<Mask, Error> {
+        Ok(self.key.mask(self.p)?.at(View::strided(self.start, &self.shape.0, &self.strides.0)?).skip(self.skip))
+    }
+
+    pub fn length(&self) -> u64 {
+        self.shape.0.iter().product::<u64>() - self.skip
+    }
+}
+
+impl SharedAnswer {
+    pub fn mask(&self) -> Result<Mask, Error> {
+        self.key.mask(self.p)?.at(self.start).shared(&self.shape.0, &self.shared.0)
+    }
+
+    pub fn length(&self) -> u64 {
+        self.shape.0.iter().product()
+    }
+}
+
+impl GatheredAnswer {
+    pub fn mask(&self) -> Result<Mask, Error> {
+        self.key.mask(self.p)?.at(self.start).shared(&self.shape.0, &self.shared.0)?.gathered()
+    }
+
+    pub fn length(&self) -> u64 {
+        self.shape.0.iter().product()
+    }
+}
+
 impl Packed {
+    pub fn new(length: u64, words: &[u32]) -> Self {
+        Self { length, bits: PackedBits::new(length, words) }
+    }
+}
+
+impl PackedBits {
     pub fn new(length: u64, words: &[u32]) -> Self {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         Self {
-            length,
             kept: words.iter().map(|word| u64::from(word.count_ones())).sum(),
             crc32: Words::new(8, [crc32fast::hash(&bytes)]),
             mask: (length <= SHORT).then(|| Words::new(2, bytes.into_iter().map(u32::from))),
@@ -185,6 +344,20 @@ impl Words {
         let words: Vec<_> = words.into_iter().collect();
         // As it is read: the text of no words does not tell how long one would be.
         Self { digits: if words.is_empty() { 0 } else { digits }, words }
+    }
+}
+
+impl<T: std::fmt::Display> Serialize for Numbers<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.iter().map(T::to_string).collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl<'de, T: std::str::FromStr<Err: std::fmt::Display>> Deserialize<'de> for Numbers<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let numbers: Result<_, _> = text.split_whitespace().map(str::parse).collect();
+        numbers.map(Self).map_err(serde::de::Error::custom)
     }
 }
 

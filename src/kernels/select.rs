@@ -726,6 +726,22 @@ mod tests {
         }
     }
 
+    /// The runs of kernels go past the end, and an invocation that found no element there would never end.
+    #[test]
+    fn there_are_elements_past_the_end() {
+        for (shape, strides) in [(&[70][..], &[0][..]), (&[7, 10], &[0, 0]), (&[70], &[3]), (&[1 << 33], &[0])] {
+            let all: u64 = shape.iter().product();
+            for skip in [0, all - 40, all - 1] {
+                let local = in_32_bits(&View::strided(3, shape, strides).unwrap().skip(skip));
+                for past in 0..RUN {
+                    let rest = (local.first + (all - skip).min(1 << 31) + past)
+                        % local.outer.last().map_or(local.walked, |o| o.elements);
+                    assert!(rest < local.inner.extent, "{shape:?} {skip} {past}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn gathered_rows_are_counted_from_the_first() {
         let ids = [9, 0, 4_000_000_000, 2, 9];

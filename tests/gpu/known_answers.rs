@@ -1,6 +1,6 @@
 //! The published known answers, computed by every adapter. The same files drive the CPU in `known_answers.rs`.
 use crate::adapters::subjects;
-use wgpu_dropout::{BlockCounter, Dropout, Generator};
+use wgpu_dropout::{BlockCounter, Dropout, Generator, Key, reference};
 
 /// The answers of the round counts that the kernels use, and the long-range check of the C++ standard's Philox.
 #[test]
@@ -92,6 +92,58 @@ fn scales() {
                 let expected = if keep[i / 32] >> (i % 32) & 1 == 1 { answer.scale_bits } else { 0 };
                 assert_eq!(y.to_bits(), expected, "{}: p {} element {i}", subject.name, answer.p);
             }
+        }
+    }
+}
+
+/// What becomes of 0 and 1 shows the constants, and sigma is seen through the normals.
+#[test]
+fn constants_of_the_kinds() {
+    for subject in subjects() {
+        let context = &subject.context;
+        for known in crate::vectors::family::constants() {
+            let (zeros, ones) = ([0.0_f32; 1000], [1.0_f32; 1000]);
+            let place = format!("{}: p {}", subject.name, known.p);
+            let alpha = Dropout::alpha(known.p).unwrap().mask(Key::new(1));
+            let shifted = context.forward_blocking(&alpha, &zeros).unwrap();
+            let scaled = context.backward_blocking(&alpha, &ones).unwrap();
+            for (local, pair) in (0..).zip(shifted.into_iter().zip(scaled)) {
+                let kept = reference::keeps(&alpha, local);
+                let expected = if kept { (known.alpha_shift, known.alpha_scale) } else { (known.alpha_dropped, 0.0) };
+                assert_eq!(pair, expected, "{place}");
+            }
+            let standard = Dropout::standard(known.p).unwrap().with_training(false).mask(Key::new(1));
+            assert_eq!(context.forward_blocking(&standard, &[1.0]).unwrap(), [known.standard_evaluation], "{place}");
+            let gaussian = Dropout::gaussian(known.p).unwrap().mask(Key::new(1));
+            let factors = context.forward_blocking(&gaussian, &ones).unwrap();
+            let normals = context.normals_blocking(gaussian.generator(), gaussian.key(), 0, 1000).unwrap();
+            for (factor, z) in factors.into_iter().zip(normals) {
+                let s = known.sigma * z;
+                assert_eq!(factor, 1.0 + s, "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn values_of_the_kinds() {
+    for subject in subjects() {
+        for known in crate::vectors::family::values() {
+            let y = subject.context.run_blocking(known.operation, &known.x).unwrap();
+            known.check(&y).unwrap_or_else(|error| panic!("{}: {error}", subject.name));
+        }
+    }
+}
+
+#[test]
+fn shared_masks_and_gathered_rows() {
+    for subject in subjects() {
+        for known in crate::vectors::family::masks() {
+            let words = match &known.ids {
+                Some(ids) => subject.context.gathered_keep_mask_blocking(&known.mask, known.length, ids),
+                None => subject.context.keep_mask_blocking(&known.mask, known.length),
+            };
+            known.check(&words.unwrap()).unwrap_or_else(|error| panic!("{}: {error}", subject.name));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Reads the files of known answers beside this one.
 #![allow(dead_code, reason = "each test program uses the part of the vectors that it needs")]
 
+pub mod family;
+
 use wgpu_dropout::{BlockMask, BlockScaling, DropBlock, Dropout, Generator, Key, Mask};
 
 pub struct GeneratorAnswer {

@@ -1,6 +1,10 @@
 use wgpu_dropout::{Context, Dropout, Error, Key, Mask, MaskFormat};
 
-use crate::{Outcome, Subject, Suite, cases::Case, vectors::Packed};
+use crate::{
+    Outcome, Subject, Suite,
+    cases::Case,
+    vectors::{Packed, PackedBits},
+};
 
 pub async fn known_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
     for known in &suite.vectors.masks {
@@ -16,6 +20,28 @@ pub async fn known_views(suite: &Suite, subject: &Subject, outcome: &mut Outcome
     Ok(())
 }
 
+pub async fn known_strides(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    for known in &suite.vectors.strided {
+        compare_known_bits(subject, outcome, known.p, known.mask()?, known.length(), None, &known.bits).await?;
+    }
+    Ok(())
+}
+
+pub async fn known_shared(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    for known in &suite.vectors.shared {
+        compare_known_bits(subject, outcome, known.p, known.mask()?, known.length(), None, &known.bits).await?;
+    }
+    Ok(())
+}
+
+pub async fn known_gathered(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    for known in &suite.vectors.gathered {
+        let ids = Some(&known.ids.0[..]);
+        compare_known_bits(subject, outcome, known.p, known.mask()?, known.length(), ids, &known.bits).await?;
+    }
+    Ok(())
+}
+
 async fn compare_known(
     subject: &Subject,
     outcome: &mut Outcome,
@@ -23,14 +49,30 @@ async fn compare_known(
     mask: Mask,
     known: &Packed,
 ) -> Result<(), Error> {
-    let words = subject.context().keep_mask(&mask, known.length).await?;
-    let actual = Packed::new(known.length, &words);
+    compare_known_bits(subject, outcome, p, mask, known.length, None, &known.bits).await
+}
+
+async fn compare_known_bits(
+    subject: &Subject,
+    outcome: &mut Outcome,
+    p: f64,
+    mask: Mask,
+    length: u64,
+    row_ids: Option<&[u32]>,
+    known: &PackedBits,
+) -> Result<(), Error> {
+    let words = match row_ids {
+        Some(ids) => subject.context().gathered_keep_mask(&mask, length, ids).await?,
+        None => subject.context().keep_mask(&mask, length).await?,
+    };
+    let actual = PackedBits::new(length, &words);
     if actual == *known {
-        outcome.compared += known.length;
+        outcome.compared += length;
         return Ok(());
     }
     // The reference, which has to fit the answer too, knows which elements are wrong.
-    let (case, mismatches) = (Case::of(p, mask, known.length)?, outcome.mismatches);
+    let case = Case::with_row_ids(p, mask, length, row_ids.map(<[u32]>::to_vec))?;
+    let mismatches = outcome.mismatches;
     compare_words(outcome, &case, &words);
     if outcome.mismatches == mismatches {
         outcome.compare(false, || format!("{case}: expected {known:?}, actual {actual:?}"));
@@ -77,6 +119,11 @@ pub async fn probabilities(suite: &Suite, subject: &Subject, outcome: &mut Outco
     compare_masks(subject.context(), outcome, &suite.cases.probabilities).await
 }
 
+/// Shared axes, other strides, and gathered rows.
+pub async fn strides(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    compare_masks(subject.context(), outcome, &suite.cases.strided).await
+}
+
 pub async fn rows(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
     compare_masks(subject.context(), outcome, &suite.cases.rows).await
 }
@@ -87,17 +134,22 @@ async fn compare_masks(
     cases: impl IntoIterator<Item = &Case>,
 ) -> Result<(), Error> {
     for case in cases {
-        compare_words(outcome, case, &context.keep_mask(&case.mask, case.length).await?);
+        let words = match &case.row_ids {
+            Some(ids) => context.gathered_keep_mask(&case.mask, case.length, ids).await?,
+            None => context.keep_mask(&case.mask, case.length).await?,
+        };
+        compare_words(outcome, case, &words);
     }
     Ok(())
 }
 
 /// The key lies in a buffer; the mask's own is another.
 pub async fn keys_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
-    for case in suite.cases.starts.iter().chain(&suite.cases.rows) {
+    for case in suite.cases.starts.iter().chain(suite.cases.views()) {
         let without_key = Dropout::new(case.p)?.with_generator(case.mask.generator()).mask(Key::new(0));
         let without_key = without_key.at(case.mask.view());
-        let words = subject.keep_mask_by_key(&without_key, case.mask.key(), case.length).await?;
+        let words =
+            subject.keep_mask_by_key(&without_key, case.mask.key(), case.length, case.row_ids.as_deref()).await?;
         compare_words(outcome, case, &words);
     }
     Ok(())
@@ -105,7 +157,7 @@ pub async fn keys_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Out
 
 /// Behind a guard, with another one after it.
 pub async fn bits_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
-    let cases = suite.cases.lengths.iter().chain(&suite.cases.rows);
+    let cases = suite.cases.lengths.iter().chain(suite.cases.views());
     for (case, offset) in cases.zip([4, 8, 256, 260].into_iter().cycle()) {
         compare_in_buffer(subject, subject.context(), outcome, case, MaskFormat::Bits, offset).await?;
     }
@@ -114,7 +166,7 @@ pub async fn bits_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Out
 
 /// Behind a guard that ends inside of a word, with another one after it.
 pub async fn bytes_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
-    let cases = suite.cases.lengths.iter().chain(&suite.cases.starts).chain(&suite.cases.rows);
+    let cases = suite.cases.lengths.iter().chain(&suite.cases.starts).chain(suite.cases.views());
     for (case, offset) in cases.zip([4, 1, 2, 3, 257].into_iter().cycle()) {
         compare_in_buffer(subject, subject.context(), outcome, case, MaskFormat::Bytes, offset).await?;
     }
@@ -123,7 +175,7 @@ pub async fn bytes_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Ou
 
 /// By the kernels that other devices use.
 pub async fn other_schedules(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
-    let cases = || suite.cases.lengths.iter().chain(&suite.cases.starts).chain(&suite.cases.rows);
+    let cases = || suite.cases.lengths.iter().chain(&suite.cases.starts).chain(suite.cases.views());
     for (_, context) in subject.others() {
         compare_masks(context, outcome, cases().chain(&suite.cases.probabilities)).await?;
         for (case, offset) in cases().filter(|case| case.length > 2000).zip([1, 2, 3, 4].into_iter().cycle()) {
@@ -136,7 +188,7 @@ pub async fn other_schedules(suite: &Suite, subject: &Subject, outcome: &mut Out
 /// On a device with tiny limits. A browser gives none: there nothing is split, and this says so.
 pub async fn chunks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
     outcome.note_unless(subject.splits(), "this device is an ordinary one: nothing was split");
-    let large = suite.cases.lengths.iter().chain(&suite.cases.rows).filter(|case| case.length > 2049);
+    let large = suite.cases.lengths.iter().chain(suite.cases.views()).filter(|case| case.length > 2049);
     for (case, offset) in large.zip([4, 1, 2, 3].into_iter().cycle()) {
         compare_in_buffer(subject, subject.tiny(), outcome, case, MaskFormat::Bits, 4).await?;
         compare_in_buffer(subject, subject.tiny(), outcome, case, MaskFormat::Bytes, offset).await?;
@@ -152,7 +204,9 @@ async fn compare_in_buffer(
     format: MaskFormat,
     offset: u64,
 ) -> Result<(), Error> {
-    let (bytes, untouched) = subject.keep_mask_in_buffer(context, &case.mask, case.length, format, offset).await?;
+    let (bytes, untouched) = subject
+        .keep_mask_in_buffer(context, &case.mask, (case.length, case.row_ids.as_deref()), format, offset)
+        .await?;
     outcome.compare(untouched, || format!("bytes around a mask of {format:?} at byte {offset} were written: {case}"));
     match format {
         MaskFormat::Bits => compare_words(outcome, case, &bytemuck::pod_collect_to_vec(&bytes)),

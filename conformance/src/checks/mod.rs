@@ -1,5 +1,6 @@
 //! The checks. Each compares what a device returns with a published answer or with the CPU reference.
 
+mod family;
 mod generators;
 mod masks;
 mod values;
@@ -53,13 +54,19 @@ macro_rules! checks {
 pub(crate) const ALL: &[Check] = checks! {
     Generators generators "known blocks" known_blocks
     Generators generators "blocks" blocks
+    Generators family "known normals" known_normals
+    Generators family "normals" normals
     Masks masks "known masks" known_masks
     Masks masks "known thresholds" known_thresholds
     Masks masks "known views" known_views
+    Masks masks "known strides" known_strides
+    Masks masks "known shared masks" known_shared
+    Masks masks "known gathered rows" known_gathered
     Masks masks "lengths" lengths
     Masks masks "start indexes" start_indexes
     Masks masks "probabilities" probabilities
     Masks masks "rows" rows
+    Masks masks "strides" strides
     Masks masks "keys in buffers" keys_in_buffers
     Masks masks "bits in buffers" bits_in_buffers
     Masks masks "bytes in buffers" bytes_in_buffers
@@ -83,4 +90,14 @@ pub(crate) const ALL: &[Check] = checks! {
     Values values "splits" splits
     Values values "chunks" chunks
     Values values "other schedules" other_schedules
+    Values family "known kinds" known_kinds
+    Values family "kinds" kinds
+    Values family "evaluation" evaluation
+    Values family "every half" every_half
+    Values family "kinds in buffers" kinds_in_buffers
+    Values family "kinds in chunks" kinds_in_chunks
+    Values family "strides" strides
+    Values family "selection" selection
+    Values family "dropped NaN" dropped_nan
+    Values family "separate roundings" separate_roundings
 };

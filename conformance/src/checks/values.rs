@@ -1,10 +1,11 @@
-use wgpu_dropout::{Context, Dropout, Dtype, Error, Generator, Key, View};
+use wgpu_dropout::{Context, Dropout, Dtype, Error, Generator, Key, Mask, Operation, View};
 
 use super::masks::{case_of, kept};
 use crate::{
     Outcome, Subject, Suite,
     cases::{Case, KEY},
-    elements::{self, bits, bytes},
+    elements::{self, Inputs, bits, bytes},
+    steps::Step,
     subject::Place,
 };
 
@@ -15,7 +16,7 @@ pub async fn known_scales(suite: &Suite, subject: &Subject, outcome: &mut Outcom
         let x = vec![1.0_f32.to_bits(); case.length as usize];
         let scale = known.scale.words[0];
         let expected: Vec<_> = (0..case.length).map(|local| if case.keeps(local) { scale } else { 0 }).collect();
-        let actual = elements::forward(subject.context(), &case.mask, Dtype::F32, &x).await?;
+        let actual = forward(subject.context(), &case.mask, Dtype::F32, &x).await?;
         compare(outcome, &case, Dtype::F32, &x, &expected, &actual);
     }
     Ok(())
@@ -25,7 +26,7 @@ pub async fn known_values(suite: &Suite, subject: &Subject, outcome: &mut Outcom
     for known in &suite.vectors.values {
         let x = &known.x.words;
         let case = Case::of(known.p, known.mask()?, x.len() as u64)?;
-        let actual = elements::forward(subject.context(), &case.mask, known.dtype, x).await?;
+        let actual = forward(subject.context(), &case.mask, known.dtype, x).await?;
         compare(outcome, &case, known.dtype, x, &known.y.words, &actual);
     }
     Ok(())
@@ -50,8 +51,8 @@ pub async fn rows(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Re
 async fn slices(subject: &Subject, outcome: &mut Outcome, cases: &[Case]) -> Result<(), Error> {
     for case in cases {
         let x = case.input(Dtype::F32);
-        let expected = elements::expected(&case.mask, Dtype::F32, &x)?;
-        let actual = elements::forward(subject.context(), &case.mask, Dtype::F32, &x).await?;
+        let expected = expected(&case, Dtype::F32, &x)?;
+        let actual = forward(subject.context(), &case.mask, Dtype::F32, &x).await?;
         compare(outcome, case, Dtype::F32, &x, &expected, &actual);
     }
     Ok(())
@@ -61,7 +62,7 @@ async fn slices(subject: &Subject, outcome: &mut Outcome, cases: &[Case]) -> Res
 pub async fn backward(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
     for case in &suite.cases.starts {
         let dy = case.input(Dtype::F32);
-        let expected = elements::expected(&case.mask, Dtype::F32, &dy)?;
+        let expected = expected(&case, Dtype::F32, &dy)?;
         let dx = subject.context().backward::<f32>(&case.mask, bytemuck::cast_slice(&dy)).await?;
         compare(outcome, case, Dtype::F32, &dy, &expected, bytemuck::cast_slice(&dx));
     }
@@ -83,8 +84,8 @@ async fn every_value(subject: &Subject, outcome: &mut Outcome, dtype: Dtype) -> 
     for (p, keys) in [(0.0, 1), (1e-6, 1), (0.1, 2), (0.2, 2), (1.0 / 3.0, 2), (0.5, 2)] {
         for step in 0..keys {
             let case = Case::of(p, Dropout::new(p)?.mask(Key::new(1).with_step(step)), 1 << 16)?;
-            let expected = elements::expected(&case.mask, dtype, &x)?;
-            let actual = elements::forward(subject.context(), &case.mask, dtype, &x).await?;
+            let expected = expected(&case, dtype, &x)?;
+            let actual = forward(subject.context(), &case.mask, dtype, &x).await?;
             compare(outcome, &case, dtype, &x, &expected, &actual);
         }
     }
@@ -163,7 +164,7 @@ pub async fn packed_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcom
         for case in suite.cases.lengths.iter().filter(|case| case.mask.generator() == Generator::Threefry) {
             for before in [16, 1] {
                 let x = case.input(dtype);
-                let expected = elements::expected(&case.mask, dtype, &x)?;
+                let expected = expected(&case, dtype, &x)?;
                 let at = before * dtype.size();
                 let scale = case.mask.scale();
                 let (y, untouched) =
@@ -188,7 +189,7 @@ pub async fn splits(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Resu
     for &generator in Generator::ALL {
         let whole = Case::new(0.3, generator, View::contiguous((1 << 35) - 3000), rows * columns)?;
         let x = whole.input(Dtype::F32);
-        let expected = elements::expected(&whole.mask, Dtype::F32, &x)?;
+        let expected = expected(&whole, Dtype::F32, &x)?;
         let mut joined = vec![0xdead_beef; x.len()];
         for rows in [0..30, 30..rows] {
             for range in [0..13, 13..columns] {
@@ -198,7 +199,7 @@ pub async fn splits(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Resu
                 let start = whole.mask.view().start() + at(rows.start) as u64;
                 let mask = Dropout::new(whole.p)?.with_generator(generator).mask(KEY);
                 let mask = mask.at(View::rows(start, width as u64, columns as u64));
-                let y = elements::forward(subject.context(), &mask, Dtype::F32, &shard).await?;
+                let y = forward(subject.context(), &mask, Dtype::F32, &shard).await?;
                 for (row, y) in rows.clone().zip(y.chunks(width)) {
                     joined[at(row)..][..y.len()].copy_from_slice(y);
                 }
@@ -219,8 +220,8 @@ pub async fn other_schedules(suite: &Suite, subject: &Subject, outcome: &mut Out
     for (_, context) in subject.others() {
         for case in suite.cases.lengths.iter().chain(&suite.cases.starts).chain(&suite.cases.probabilities) {
             let x = case.input(Dtype::F32);
-            let expected = elements::expected(&case.mask, Dtype::F32, &x)?;
-            let actual = elements::forward(context, &case.mask, Dtype::F32, &x).await?;
+            let expected = expected(&case, Dtype::F32, &x)?;
+            let actual = forward(context, &case.mask, Dtype::F32, &x).await?;
             compare(outcome, case, Dtype::F32, &x, &expected, &actual);
         }
         for &dtype in Dtype::ALL {
@@ -266,20 +267,42 @@ async fn compare_in_buffers(
     place: Place,
 ) -> Result<(), Error> {
     let x = case.input(dtype);
-    let expected = elements::expected(&case.mask, dtype, &x)?;
+    let expected = expected(&case, dtype, &x)?;
     let (y, untouched) = subject.forward_in_buffers(context, &case.mask, dtype, &bytes(dtype, &x), place).await?;
     compare(outcome, case, dtype, &x, &expected, &bits(dtype, &y));
     outcome.compare(untouched, || format!("bytes around the {dtype} output were written, {place:?}: {case}"));
     Ok(())
 }
 
+fn expected(case: &Case, dtype: Dtype, x: &[u32]) -> Result<Vec<u32>, Error> {
+    elements::expected(Operation::Forward(case.mask), &Inputs::new(dtype, x))
+}
+
+async fn forward(context: &Context, mask: &Mask, dtype: Dtype, x: &[u32]) -> Result<Vec<u32>, Error> {
+    elements::run(context, Operation::Forward(*mask), &Inputs::new(dtype, x)).await
+}
+
 fn compare(outcome: &mut Outcome, case: &Case, dtype: Dtype, x: &[u32], expected: &[u32], actual: &[u32]) {
+    compare_operation(outcome, case, &Operation::Forward(case.mask), dtype, [x, expected, actual]);
+}
+
+/// Every element: input, expected, actual.
+pub fn compare_operation(
+    outcome: &mut Outcome,
+    case: &Case,
+    operation: &Operation,
+    dtype: Dtype,
+    [x, expected, actual]: [&[u32]; 3],
+) {
     let digits = dtype.size() as usize * 2;
     for local in 0..case.length {
         let i = local as usize;
         let (x, expected, actual, keep) = (x[i], expected[i], actual.get(i).copied(), case.keeps(local));
-        let right =
-            actual.is_some_and(|actual| elements::is_right(dtype, case.mask.keeps_all(), keep, x, expected, actual));
+        let right = actual.is_some_and(|actual| {
+            // Most are.
+            actual == expected
+                || elements::is_right(dtype, Step::of(operation, keep, case.index(local)), x, expected, actual)
+        });
         outcome.compare(right, || {
             let show = |bits: u32| format!("{bits:0digits$x} ({:e})", elements::value(dtype, bits));
             let actual = actual.map_or("nothing".to_owned(), show);
