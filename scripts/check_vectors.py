@@ -27,7 +27,7 @@ FILES = [ROOT / "conformance" / "vectors" / "conformance_v1.json", ROOT / "tests
 
 REQUIRED = [  # of conformance_v1.json
     *("blocks", "thresholds", "uniforms", "masks", "views", "values"),
-    *("normals", "kinds", "strided", "shared", "gathered"),
+    *("normals", "kinds", "strided", "shared", "gathered", "drop_blocks"),
 ]
 
 SHOWN = 3  # wrong entries of a section

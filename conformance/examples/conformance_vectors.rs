@@ -8,7 +8,9 @@ pub mod published;
 
 use half::{bf16, f16};
 use serde::Serialize;
-use wgpu_dropout::{Dropout, Dtype, Element, Generator, KEEP_RULE_VERSION, Key, Kind, Operation, View, reference};
+use wgpu_dropout::{
+    BlockScaling, Dropout, Dtype, Element, Generator, KEEP_RULE_VERSION, Key, Kind, Operation, View, reference,
+};
 use wgpu_dropout_conformance::vectors::*;
 
 fn main() {
@@ -28,6 +30,7 @@ pub fn text() -> String {
     section(&mut text, "strided", strided());
     section(&mut text, "shared", shared());
     section(&mut text, "gathered", gathered());
+    section(&mut text, "drop_blocks", drop_blocks());
     text + "\n}\n"
 }
 
@@ -450,6 +453,56 @@ fn shared() -> Vec<SharedAnswer> {
         }
     }
     shared
+}
+
+/// One to three axes, odd and even blocks, blocks as large as a plane and larger, planes of one element, none at all, and
+/// to the last index.
+fn drop_blocks() -> Vec<BlockAnswer> {
+    let mut answers = vec![];
+    for &generator in Generator::ALL {
+        let last = |seeds: u64| (generator.index_end() - u128::from(seeds)) as u64;
+        let cases: [(f64, u64, &[u64], &[u64]); 16] = [
+            (0.1, 0, &[2, 3, 8, 8], &[3, 3]),
+            (0.1, 5, &[2, 20, 23], &[7, 7]),
+            (0.25, 0, &[3, 5, 64], &[2]),
+            (0.5, 3, &[2, 6, 7, 9], &[2, 3, 4]),
+            (0.1, (1 << 32) - 100, &[4, 14, 14], &[4, 5]),
+            (0.2, (1 << 35) - 100, &[4, 14, 14], &[14, 14]),
+            (0.2, 1, &[4, 9, 9], &[20, 3]),
+            (0.9, 0, &[3, 9, 40], &[1, 33]),
+            (0.3, 0, &[40, 1], &[3]),
+            (0.3, 0, &[6, 33, 31], &[1, 1]),
+            (0.05, 0, &[8, 3, 28, 28], &[7, 7]),
+            (0.0, 9, &[2, 5, 5], &[3, 3]),
+            (1.0, 9, &[2, 5, 5], &[3, 3]),
+            (1e-10, 0, &[2, 5, 5], &[3, 3]),
+            (0.4, last(2 * 6 * 6), &[2, 8, 8], &[3, 3]),
+            (0.4, 0, &[0, 8, 8], &[3, 3]),
+        ];
+        for (p, start, shape, block) in cases {
+            let mut answer = BlockAnswer {
+                key: named(generator, KEY),
+                p,
+                start,
+                shape: Numbers(shape.to_vec()),
+                block: Numbers(block.to_vec()),
+                threshold: 0,
+                bits: PackedBits::new(0, &[]),
+                scale_count: Words::new(8, [0]),
+                scale_expected: Words::new(8, [0]),
+            };
+            let mask = answer.mask(BlockScaling::Count).unwrap();
+            let words = reference::drop_block_mask(&mask).unwrap();
+            let scale = |scaling| {
+                let scale = reference::drop_block_scale(&answer.mask(scaling).unwrap()).unwrap();
+                Words::new(8, [scale.unwrap_or(1.0).to_bits()])
+            };
+            (answer.scale_count, answer.scale_expected) = (scale(BlockScaling::Count), scale(BlockScaling::Expected));
+            (answer.threshold, answer.bits) = (mask.threshold(), PackedBits::new(mask.elements(), &words));
+            answers.push(answer);
+        }
+    }
+    answers
 }
 
 fn gathered() -> Vec<GatheredAnswer> {

@@ -73,6 +73,14 @@ pub enum Fault {
     Standard,
     /// What is multiplied is multiplied by the next number.
     Scaling,
+    /// `DropBlock`: the last distance of a spreading is left out.
+    Spread,
+    /// `DropBlock`: the first bit of each word is not counted.
+    Count,
+    /// Kept rows: they are listed in another order.
+    Listed,
+    /// Audits: the first element is not looked at.
+    Comparison,
 }
 
 impl Fault {
@@ -112,6 +120,10 @@ impl Fault {
         Self::AlphaDropped,
         Self::Standard,
         Self::Scaling,
+        Self::Spread,
+        Self::Count,
+        Self::Listed,
+        Self::Comparison,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -151,6 +163,10 @@ impl Fault {
             Self::AlphaDropped => "alpha-dropped",
             Self::Standard => "standard",
             Self::Scaling => "scaling",
+            Self::Spread => "spread",
+            Self::Count => "count",
+            Self::Listed => "listed",
+            Self::Comparison => "comparison",
         }
     }
 
@@ -168,7 +184,7 @@ impl Fault {
                 "vec2<u32>(key_word(first + 3u), key_word(first + 2u))",
             ),
             Self::Packed => ("packed_bits(first) << lead()", "packed_bits(first)"),
-            Self::Rows => ("multiply_64(b, c)", "multiply_64(vec2<u32>(b.x, 0u), c)"),
+            Self::Rows => ("multiply_high(b.x, c) + b.y * c", "multiply_high(b.x, c)"),
             Self::Dispatch => ("workgroup.y * workgroups.x + workgroup.x", "workgroup.x"),
             Self::Leak => (
                 "return select(vec4<u32>(bitcast<u32>(dropped())), bitcast<vec4<u32>>(operate(bitcast<vec4<f32>>(words))), kept);",
@@ -180,7 +196,7 @@ impl Fault {
             Self::Cutoff => ("max(rule.threshold >> 16u, 1u)", "(rule.threshold >> 16u) + 2u"),
             Self::Settle => ("return settle_ties(rule, group, block);", "return block;"),
             Self::Neighbour => ("blocks[min(invocation + 1u, WORKGROUP_SIZE - 1u)]", "blocks[invocation]"),
-            Self::Interleaved => ("bit = share.first % RUN;", "bit = 0u;"),
+            Self::Interleaved => ("bit = share.first % BITS;", "bit = 0u;"),
             Self::InputOffset => ("parameters.elements.input_offset", "0u"),
             Self::OutputOffset => ("parameters.elements.output_offset", "0u"),
             Self::Column => ("parameters.strides.first + element", "element"),
@@ -203,10 +219,9 @@ impl Fault {
                 "let left = parameters.strides.inner_extent - rest;",
                 "let left = parameters.strides.inner_extent - rest + 1u;",
             ),
-            Self::NormalTable => (
-                "let pair = normal_table[i / 2u];",
-                "let pair = normal_table[i / 2u] + vec4<u32>(select(0u, 1u, i / 2u == 100u), 0u, 0u, 0u);",
-            ),
+            Self::NormalTable => {
+                ("return normal_table[i].xy;", "return normal_table[i].xy + vec2<u32>(select(0u, 1u, i == 200u), 0u);")
+            }
             Self::Sign => {
                 ("z | (words & vec4<u32>(0x80000000u))", "z | ((words << vec4<u32>(1u)) & vec4<u32>(0x80000000u))")
             }
@@ -218,6 +233,13 @@ impl Fault {
                 "return select(vec4<u32>(0u), words, kept);",
                 "return select(vec4<u32>(0u), bitcast<vec4<u32>>(bitcast<vec4<f32>>(words) * 1.0000001), kept);",
             ),
+            Self::Spread => ("i <= spread.steps", "i < spread.steps"),
+            Self::Count => (
+                "countOneBits(input_quad((counts.input_offset + word) / 4u))",
+                "countOneBits(input_quad((counts.input_offset + word) / 4u) & vec4<u32>(0xfffffffeu))",
+            ),
+            Self::Listed => ("position + firstTrailingBit(keep)", "position + firstLeadingBit(keep)"),
+            Self::Comparison => ("differs && !open);", "differs && !open && i != 0u);"),
             Self::Scaling => {
                 ("x * parameters.scaling.scale", "x * bitcast<f32>(bitcast<u32>(parameters.scaling.scale) + 1u)")
             }

@@ -2,7 +2,9 @@
 //! is described in docs/format.md.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use wgpu_dropout::{Dropout, Dtype, Error, Generator, Key, Kind, Mask, Operation, View};
+use wgpu_dropout::{
+    BlockMask, BlockScaling, DropBlock, Dropout, Dtype, Error, Generator, Key, Kind, Mask, Operation, View,
+};
 
 /// The whole file. One section a field, in the file's order.
 #[derive(Debug, Deserialize)]
@@ -19,6 +21,7 @@ pub struct Vectors {
     pub strided: Vec<StridedAnswer>,
     pub shared: Vec<SharedAnswer>,
     pub gathered: Vec<GatheredAnswer>,
+    pub drop_blocks: Vec<BlockAnswer>,
 }
 
 /// What a generator makes of a counter and a key: 4 and 2 words with Philox.
@@ -309,6 +312,33 @@ impl SharedAnswer {
 
     pub fn length(&self) -> u64 {
         self.shape.0.iter().product()
+    }
+}
+
+/// The mask of `DropBlock` over the whole shape, and what kept elements are multiplied by.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BlockAnswer {
+    #[serde(flatten)]
+    pub key: NamedKey,
+    #[serde(with = "number")]
+    pub p: f64,
+    #[serde(with = "number")]
+    pub start: u64,
+    pub shape: Numbers<u64>,
+    pub block: Numbers<u64>,
+    /// Of the seeds.
+    #[serde(with = "number")]
+    pub threshold: u64,
+    #[serde(flatten)]
+    pub bits: PackedBits,
+    pub scale_count: Words,
+    pub scale_expected: Words,
+}
+
+impl BlockAnswer {
+    pub fn mask(&self, scaling: BlockScaling) -> Result<BlockMask, Error> {
+        let drop_block = DropBlock::new(self.p, &self.block.0)?.with_generator(self.key.generator);
+        drop_block.with_scaling(scaling).mask(self.key.key(), &self.shape.0)?.at(self.start)
     }
 }
 

@@ -380,7 +380,7 @@ fn compare_normals(
 }
 
 /// The ordinary device, and the same with the kernels that other devices use.
-fn contexts(subject: &Subject) -> Vec<&Context> {
+pub(super) fn contexts(subject: &Subject) -> Vec<&Context> {
     [subject.context()].into_iter().chain(subject.others().iter().map(|(_, context)| context)).collect()
 }
 

@@ -1,5 +1,6 @@
 //! The checks. Each compares what a device returns with a published answer or with the CPU reference.
 
+mod blocks;
 mod family;
 mod generators;
 mod masks;
@@ -62,11 +63,13 @@ pub(crate) const ALL: &[Check] = checks! {
     Masks masks "known strides" known_strides
     Masks masks "known shared masks" known_shared
     Masks masks "known gathered rows" known_gathered
+    Masks blocks "known block masks" known_block_masks
     Masks masks "lengths" lengths
     Masks masks "start indexes" start_indexes
     Masks masks "probabilities" probabilities
     Masks masks "rows" rows
     Masks masks "strides" strides
+    Masks blocks "kept rows" kept_rows
     Masks masks "keys in buffers" keys_in_buffers
     Masks masks "bits in buffers" bits_in_buffers
     Masks masks "bytes in buffers" bytes_in_buffers
@@ -74,9 +77,12 @@ pub(crate) const ALL: &[Check] = checks! {
     Masks masks "other schedules" other_schedules
     Values values "known scales" known_scales
     Values values "known values" known_values
+    Values blocks "known block scales" known_block_scales
     Values values "lengths" lengths
     Values values "start indexes" start_indexes
     Values values "probabilities" probabilities
+    Values blocks "DropBlock" drop_block
+    Values blocks "audits" audits
     Values values "backward" backward
     Values values "every f16" every_f16
     Values values "every bf16" every_bf16
