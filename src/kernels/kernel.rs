@@ -329,7 +329,7 @@ impl Kernel {
             text += "\n";
             text += fragment.text;
             // Another input is read as the input is.
-            if self.takes_other() && fragment.name.starts_with("input/") {
+            if self.binds_other() && fragment.name.starts_with("input/") {
                 text += "\n";
                 text += &fragment.text.replace("input_", "other_");
             }
@@ -431,6 +431,11 @@ impl Kernel {
 
     fn takes_other(&self) -> bool {
         matches!(self.program, Program::Elementwise { operation: Elementwise::Other, .. })
+    }
+
+    /// Whether there is another input, which a selection that keeps everything binds too and does not look at.
+    fn binds_other(&self) -> bool {
+        self.layout.binding(Role::Other).is_some()
     }
 
     /// The blocks of the parameters, in order.
@@ -579,7 +584,7 @@ impl Kernel {
                         Elementwise::Normal => "operation/normal",
                     },
                     // Made from the input's fragment.
-                    ("other", _) if operation == Elementwise::Other => "",
+                    ("other", _) if self.binds_other() => "",
                     ("other", _) => "input/no_other",
                     ("noise_input", _) if operation == Elementwise::Normal => "input/none",
                     ("noise_input", _) => "",

@@ -103,6 +103,7 @@ pub fn scenarios() -> Vec<Scenario> {
     scenarios.extend(apply_mask());
     scenarios.extend(strided());
     scenarios.extend(kinds());
+    scenarios.extend(selections_of_all());
     scenarios
 }
 
@@ -196,6 +197,19 @@ fn kinds() -> Vec<Scenario> {
         }
     }
     scenarios
+}
+
+/// Selections that keep everything: copies, beside another input.
+fn selections_of_all() -> Vec<Scenario> {
+    let Ok(all) = Dropout::new(0.0) else { return vec![] };
+    let operation = Operation::Select(all.mask(Key::new(0)));
+    let of_dtype = |&dtype: &Dtype| {
+        places(dtype).into_iter().step_by(3).map(move |place| {
+            let call = Scenario::new(operation, KeyPlace::Parameters, dtype, place);
+            Scenario { other: Some(Operand::new(2, 0, place.0.size)), ..call }
+        })
+    };
+    Dtype::ALL.iter().flat_map(of_dtype).collect()
 }
 
 /// Generators, and places of the key, by turns.

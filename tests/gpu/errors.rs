@@ -314,7 +314,7 @@ fn operands() {
 #[test]
 fn the_keep_rule_of_rows() {
     let rows = mask().at(View::rows(3, 5, 9));
-    assert_error!(KeepRule::try_from(&rows), Error::NotContiguous { .. }, "rows of 5", "9 apart");
+    assert_error!(KeepRule::try_from(&rows), Error::NotContiguous { .. }, "strides", "9, 1");
     assert_eq!(KeepRule::try_from(&mask().at(View::rows(3, 5, 5))).unwrap().start, [3, 0]);
 }
 
