@@ -204,7 +204,7 @@ fn selections_of_all() -> Vec<Scenario> {
     let Ok(all) = Dropout::new(0.0) else { return vec![] };
     let operation = Operation::Select(all.mask(Key::new(0)));
     let of_dtype = |&dtype: &Dtype| {
-        places(dtype).into_iter().step_by(3).map(move |place| {
+        places(dtype, LENGTH).into_iter().step_by(3).map(move |place| {
             let call = Scenario::new(operation, KeyPlace::Parameters, dtype, place);
             Scenario { other: Some(Operand::new(2, 0, place.0.size)), ..call }
         })
