@@ -4,8 +4,8 @@
 
 const ELEMENTS_PER_QUAD = 4u * ELEMENTS_PER_WORD;
 
-// The next unit, where the invocation has so many. Not in a loop: it would keep the noise in memory, and devices that run on
-// the CPU take a fifth longer then.
+// The next unit, where the invocation has so many. Not in a loop: it would keep the noise in memory, which is slower on
+// devices that run on the CPU.
 fn disturb_quad(input: u32, output: u32, quad: u32, quads: u32, noise: ptr<function, Noise>) {
     if quad < RUN / ELEMENTS_PER_QUAD {
         if quad < quads {
