@@ -306,6 +306,7 @@ pub(crate) struct Search {
 }
 
 #[derive(Clone, Copy)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Phase {
     Given,
     Unchanged,

@@ -509,7 +509,9 @@ fn gathered() -> Vec<GatheredAnswer> {
     for &generator in Generator::ALL {
         let end = generator.index_end();
         let past = |decisions: u128| (end - (decisions << 32)) as u64;
-        let cases: [(u64, &[u64], &[usize], &[u32]); 14] = [
+        /// Start, shape, shared axes, ids.
+        type Rows<'a> = (u64, &'a [u64], &'a [usize], &'a [u32]);
+        let cases: [Rows<'_>; 14] = [
             (0, &[5, 12], &[], &[7, 0, 7, 3, 4_000_000_000]),
             // Embeddings: a decision for an entry of the vocabulary.
             (0, &[8, 6], &[1], &[5, 1, 5, 0, u32::MAX, 5, 1, u32::MAX]),

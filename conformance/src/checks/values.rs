@@ -51,7 +51,7 @@ pub async fn rows(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Re
 async fn slices(subject: &Subject, outcome: &mut Outcome, cases: &[Case]) -> Result<(), Error> {
     for case in cases {
         let x = case.input(Dtype::F32);
-        let expected = expected(&case, Dtype::F32, &x)?;
+        let expected = expected(case, Dtype::F32, &x)?;
         let actual = forward(subject.context(), &case.mask, Dtype::F32, &x).await?;
         compare(outcome, case, Dtype::F32, &x, &expected, &actual);
     }
@@ -62,7 +62,7 @@ async fn slices(subject: &Subject, outcome: &mut Outcome, cases: &[Case]) -> Res
 pub async fn backward(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
     for case in &suite.cases.starts {
         let dy = case.input(Dtype::F32);
-        let expected = expected(&case, Dtype::F32, &dy)?;
+        let expected = expected(case, Dtype::F32, &dy)?;
         let dx = subject.context().backward::<f32>(&case.mask, bytemuck::cast_slice(&dy)).await?;
         compare(outcome, case, Dtype::F32, &dy, &expected, bytemuck::cast_slice(&dx));
     }
@@ -164,7 +164,7 @@ pub async fn packed_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcom
         for case in suite.cases.lengths.iter().filter(|case| case.mask.generator() == Generator::Threefry) {
             for before in [16, 1] {
                 let x = case.input(dtype);
-                let expected = expected(&case, dtype, &x)?;
+                let expected = expected(case, dtype, &x)?;
                 let at = before * dtype.size();
                 let scale = case.mask.scale();
                 let (y, untouched) =
@@ -220,7 +220,7 @@ pub async fn other_schedules(suite: &Suite, subject: &Subject, outcome: &mut Out
     for (_, context) in subject.others() {
         for case in suite.cases.lengths.iter().chain(&suite.cases.starts).chain(&suite.cases.probabilities) {
             let x = case.input(Dtype::F32);
-            let expected = expected(&case, Dtype::F32, &x)?;
+            let expected = expected(case, Dtype::F32, &x)?;
             let actual = forward(context, &case.mask, Dtype::F32, &x).await?;
             compare(outcome, case, Dtype::F32, &x, &expected, &actual);
         }
@@ -267,7 +267,7 @@ async fn compare_in_buffers(
     place: Place,
 ) -> Result<(), Error> {
     let x = case.input(dtype);
-    let expected = expected(&case, dtype, &x)?;
+    let expected = expected(case, dtype, &x)?;
     let (y, untouched) = subject.forward_in_buffers(context, &case.mask, dtype, &bytes(dtype, &x), place).await?;
     compare(outcome, case, dtype, &x, &expected, &bits(dtype, &y));
     outcome.compare(untouched, || format!("bytes around the {dtype} output were written, {place:?}: {case}"));
