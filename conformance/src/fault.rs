@@ -1,5 +1,34 @@
 use std::str::FromStr;
 
+/// What a fused multiplication and addition gives, from the errors of the product (Dekker) and the sum (Knuth): the built-in
+/// function is not fused on every device.
+macro_rules! fused {
+    ($x:literal, $by:literal, $plus:literal, $times:literal) => {
+        concat!(
+            "let factor = ",
+            $x,
+            "; let by = vec4<f32>(",
+            $by,
+            "); let plus = vec4<f32>(",
+            $plus,
+            ");
+    let factor_high = factor * 4097.0 - (factor * 4097.0 - factor);
+    let factor_low = factor - factor_high;
+    let by_high = by * 4097.0 - (by * 4097.0 - by);
+    let by_low = by - by_high;
+    let product = factor * by;
+    let product_error =
+        ((factor_high * by_high - product) + factor_high * by_low + factor_low * by_high) + factor_low * by_low;
+    let sum = product + plus;
+    let second = sum - product;
+    let sum_error = (product - (sum - second)) + (plus - second);
+    return ",
+            $times,
+            "(sum + (product_error + sum_error));"
+        )
+    };
+}
+
 /// A mistake to make in the shaders, so that one sees which check finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -201,12 +230,12 @@ impl Fault {
             Self::OutputOffset => ("parameters.elements.output_offset", "0u"),
             Self::Column => ("parameters.strides.first + element", "element"),
             Self::Fused => (
-                "rounded(x * parameters.alpha.scale, parameters.alpha.zero) + parameters.alpha.shift",
-                "fma(x, vec4<f32>(parameters.alpha.scale), vec4<f32>(parameters.alpha.shift))",
+                "return rounded(x * parameters.alpha.scale, parameters.alpha.zero) + parameters.alpha.shift;",
+                fused!("x", "parameters.alpha.scale", "parameters.alpha.shift", ""),
             ),
             Self::FusedNoise => (
-                "rounded(s + 1.0, parameters.gaussian.zero)",
-                "fma(z, vec4<f32>(parameters.gaussian.sigma), vec4<f32>(1.0))",
+                "return x * rounded(s + 1.0, parameters.gaussian.zero);",
+                fused!("z", "parameters.gaussian.sigma", "1.0", "x * "),
             ),
             Self::OtherOffset => ("parameters.elements.other_offset", "parameters.elements.input_offset"),
             Self::Choice => ("select(other, words, kept_lanes(keep))", "select(words, other, kept_lanes(keep))"),
@@ -217,7 +246,7 @@ impl Fault {
             }
             Self::InnerShared => (
                 "let left = parameters.strides.inner_extent - rest;",
-                "let left = parameters.strides.inner_extent - rest + 1u;",
+                "let left = parameters.strides.inner_extent - rest + select(0u, 1u, rest > 0u);",
             ),
             Self::NormalTable => {
                 ("return normal_table[i].xy;", "return normal_table[i].xy + vec2<u32>(select(0u, 1u, i == 200u), 0u);")

@@ -670,7 +670,11 @@ mod tests {
         for (axis, outer) in local.outer.iter().enumerate() {
             let coordinate = rest / outer.elements;
             rest -= coordinate * outer.elements;
-            let coordinate = if axis == 0 && !ids.is_empty() { ids[coordinate as usize].into() } else { coordinate };
+            let coordinate = if axis == 0 && !ids.is_empty() {
+                ids[usize::try_from(coordinate).unwrap()].into()
+            } else {
+                coordinate
+            };
             index = index.wrapping_add(coordinate.wrapping_mul(outer.stride));
         }
         assert!(rest < local.inner.extent, "{rest} of {}", local.inner.extent);
@@ -752,7 +756,11 @@ mod tests {
                 let local = in_32_bits(&view.skip(skip));
                 for j in 0..5 * row - skip {
                     let expected = view.gathered_index(skip + j, &ids);
-                    assert_eq!(index(&local, j, &ids[(skip / row) as usize..]), expected, "{shape:?} {skip} {j}");
+                    assert_eq!(
+                        index(&local, j, &ids[usize::try_from(skip / row).unwrap()..]),
+                        expected,
+                        "{shape:?} {skip} {j}"
+                    );
                 }
             }
         }

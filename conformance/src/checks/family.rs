@@ -194,21 +194,21 @@ pub async fn selection(suite: &Suite, subject: &Subject, outcome: &mut Outcome) 
         (8, 8, true, Some(8)),
         (0, 8, false, Some(3)),
     ];
-    for context in contexts(subject).into_iter().chain([subject.tiny()]) {
-        let mut turn = 0;
-        for case in cases.iter().chain(strided.clone()) {
-            for &dtype in Dtype::ALL {
-                // All places for one, and in turn for the others.
-                let all = case.p == 0.3 && case.mask.view() == View::contiguous(5);
-                for _ in 0..if all { places.len() } else { 1 } {
-                    let (input, output, one_buffer, other) = places[turn % places.len()];
-                    turn += 1;
-                    let [input, output] = [input, output].map(|elements| elements * dtype.size());
-                    let other = other.map(|elements: u64| elements * dtype.size());
-                    let place = Place { input, output, one_buffer };
-                    let operation = Operation::Select(case.mask);
-                    in_buffers(subject, context, outcome, case, operation, dtype, place, Some(other)).await?;
-                }
+    let contexts: Vec<_> = contexts(subject).into_iter().chain([subject.tiny()]).collect();
+    let mut turn = 0;
+    for (number, case) in cases.iter().chain(strided.clone()).enumerate() {
+        for &dtype in Dtype::ALL {
+            // One case at all places, and the others in turn, and so the contexts.
+            for (input, output, one_buffer, other) in
+                if number == 1 { places.to_vec() } else { vec![places[turn % places.len()]] }
+            {
+                let [input, output] = [input, output].map(|elements| elements * dtype.size());
+                let other = other.map(|elements: u64| elements * dtype.size());
+                let place = Place { input, output, one_buffer };
+                let operation = Operation::Select(case.mask);
+                let context = contexts[turn % contexts.len()];
+                in_buffers(subject, context, outcome, case, operation, dtype, place, Some(other)).await?;
+                turn += 1;
             }
         }
     }
