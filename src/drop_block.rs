@@ -271,7 +271,7 @@ impl BlockMask {
 
     /// The rate γ of the seeds: the probability that a block begins at a place where one can. 0 and 1 for p = 0 and 1.
     pub fn rate(&self) -> f64 {
-        if self.p == 0.0 || self.p == 1.0 || self.size.contains(&0) {
+        if self.p == 0.0 || self.p == 1.0 || self.planes == 0 {
             return self.p;
         }
         let product = |sizes: [u64; 3]| sizes.iter().map(|&size| u128::from(size)).product::<u128>();

@@ -68,16 +68,10 @@ fn errors() {
 #[cfg(target_os = "linux")]
 #[test]
 fn nothing_binary_goes_to_a_terminal() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&controller).unwrap();
-    unlockpt(&controller).unwrap();
-    let name = ptsname(&controller, vec![]).unwrap().into_string().unwrap();
-    let terminal = std::fs::OpenOptions::new().write(true).open(name).unwrap();
+    let (_controller, terminal) = common::terminal();
     let options = ["kept-rows", "--p", "0.1", "--seed", "1", "--cpu", "--count", "64"];
     let output = command().args(options).stdout(terminal).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("a list of rows") && message.contains("--output"), "{message}");
+    assert!(message.contains("terminal") && message.contains("--output"), "{message}");
 }

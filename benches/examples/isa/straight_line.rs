@@ -31,6 +31,12 @@ const BRANCHES: &[Branch] = &[
     // shaders/random/keep_bits.wgsl: the same ties, and the last group of a run.
     Branch { of: " strides and a ", text: "if ties == 0u {\n            break;\n        }", straight: "break;" },
     Branch { of: " strides and a ", text: "while half == bound && part == 0u {", straight: "while false {" },
+    // shaders/kernel/elementwise_groups.wgsl: one repeat, where eight share their random numbers.
+    Branch {
+        of: ", repeated",
+        text: "for (var repeat = first_repeat(workgroup); repeat < end_of_repeats(workgroup); repeat++) {",
+        straight: "{ let repeat = first_repeat(workgroup);",
+    },
     // shaders/kernel/noise_quads.wgsl: all but the last workgroup have them all.
     Branch { of: ", noise by ", text: "if quad < quads {", straight: "{" },
 ];
