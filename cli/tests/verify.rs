@@ -191,7 +191,7 @@ fn a_drivers_noise_is_passed_over() {
     let files = Files::new();
     let (output, cases, failures) = verify(&files, &["--only", "masks: known", "--plant-fault", "noise"]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!((cases, failures), (6, 0));
+    assert_eq!((cases, failures), (7, 0));
 }
 
 /// How 16-bit floats are converted is part of the report.
