@@ -19,15 +19,15 @@ pub enum Op {
     InPlace,
     /// Packed keep mask.
     Mask,
-    /// One decision for each plane of [`PLANE`] elements.
+    /// One decision for each plane of `PLANE` elements.
     Channel,
-    /// One decision for each sample of [`SAMPLE`] elements.
+    /// One decision for each sample of `SAMPLE` elements.
     StochasticDepth,
-    /// One mask for all of [`STEPS`] time steps.
+    /// One mask for all of `STEPS` time steps.
     Locked,
-    /// Rows of [`COLUMNS`] elements whose decisions are looked up by ids.
+    /// Rows of `COLUMNS` elements whose decisions are looked up by ids.
     GatheredRows,
-    /// One decision for each entry of a vocabulary, rows of [`COLUMNS`] elements.
+    /// One decision for each entry of a vocabulary, rows of 256 elements.
     Embedding,
     /// [`Kind::Standard`].
     Standard,
