@@ -36,7 +36,7 @@ pub struct Args {
     only: Option<String>,
 
     /// The time for an adapter, at most a week
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=604_800))]
     timeout: u64,
 
     /// Write the results as JSON

@@ -112,6 +112,7 @@ fn wrong_kernels_are_found_and_named() {
         ("input-offset", "values: f32 in buffers", "element 0 (index 0) of threefry"),
         ("output-offset", "values: f32 in buffers", "element 0 (index 0) of threefry"),
         ("column", "masks: rows", ", 5], strides [10, 1] after 7"),
+        ("fused", "values: separate roundings", ", what fused steps give"),
         ("fused-noise", "values: separate roundings", "gaussian, start 0, 4099 elements, f32 "),
         ("other-offset", "values: selection", "of threefry"),
         ("choice", "values: selection", "of threefry, p 0.3"),

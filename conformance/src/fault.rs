@@ -1,30 +1,36 @@
 use std::str::FromStr;
 
 /// What a fused multiplication and addition gives, from the errors of the product (Dekker) and the sum (Knuth): the built-in
-/// function is not fused on every device.
+/// function is not fused on every device. Each step is rounded by itself, so that no compiler takes the errors for zeros.
 macro_rules! fused {
-    ($x:literal, $by:literal, $plus:literal, $times:literal) => {
+    ($x:literal, $by:literal, $plus:literal, $zero:literal, $times:literal) => {
         concat!(
-            "let factor = ",
+            "let zero = ",
+            $zero,
+            "; let factor = ",
             $x,
             "; let by = vec4<f32>(",
             $by,
-            "); let plus = vec4<f32>(",
+            ");
+    let plus = vec4<f32>(",
             $plus,
             ");
-    let factor_high = factor * 4097.0 - (factor * 4097.0 - factor);
-    let factor_low = factor - factor_high;
-    let by_high = by * 4097.0 - (by * 4097.0 - by);
-    let by_low = by - by_high;
-    let product = factor * by;
-    let product_error =
-        ((factor_high * by_high - product) + factor_high * by_low + factor_low * by_high) + factor_low * by_low;
-    let sum = product + plus;
-    let second = sum - product;
-    let sum_error = (product - (sum - second)) + (plus - second);
+    let factor_split = rounded(factor * 4097.0, zero);
+    let factor_high = rounded(factor_split - rounded(factor_split - factor, zero), zero);
+    let factor_low = rounded(factor - factor_high, zero);
+    let by_split = rounded(by * 4097.0, zero);
+    let by_high = rounded(by_split - rounded(by_split - by, zero), zero);
+    let by_low = rounded(by - by_high, zero);
+    let product = rounded(factor * by, zero);
+    let product_error = rounded(rounded(rounded(rounded(factor_high * by_high, zero) - product, zero)
+        + rounded(factor_high * by_low, zero), zero) + rounded(factor_low * by_high, zero), zero)
+        + rounded(factor_low * by_low, zero);
+    let sum = rounded(product + plus, zero);
+    let second = rounded(sum - product, zero);
+    let sum_error = rounded(product - rounded(sum - second, zero), zero) + rounded(plus - second, zero);
     return ",
             $times,
-            "(sum + (product_error + sum_error));"
+            "rounded(sum + (product_error + sum_error), zero);"
         )
     };
 }
@@ -231,11 +237,11 @@ impl Fault {
             Self::Column => ("parameters.strides.first + element", "element"),
             Self::Fused => (
                 "return rounded(x * parameters.alpha.scale, parameters.alpha.zero) + parameters.alpha.shift;",
-                fused!("x", "parameters.alpha.scale", "parameters.alpha.shift", ""),
+                fused!("x", "parameters.alpha.scale", "parameters.alpha.shift", "parameters.alpha.zero", ""),
             ),
             Self::FusedNoise => (
                 "return x * rounded(s + 1.0, parameters.gaussian.zero);",
-                fused!("z", "parameters.gaussian.sigma", "1.0", "x * "),
+                fused!("z", "parameters.gaussian.sigma", "1.0", "parameters.gaussian.zero", "x * "),
             ),
             Self::OtherOffset => ("parameters.elements.other_offset", "parameters.elements.input_offset"),
             Self::Choice => ("select(other, words, kept_lanes(keep))", "select(words, other, kept_lanes(keep))"),
