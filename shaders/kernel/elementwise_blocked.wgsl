@@ -1,6 +1,6 @@
 // An elementwise operation for devices that run on the CPU, of whole workgroups: an invocation moves RUN neighbouring
 // elements, four words at a time. The output begins at a multiple of 16 bytes.
-// needs: kernel/elements, decision, runs, storage, operation, format, input, other, repeats
+// needs: kernel/elements, decision, storage, operation, format, input, other, repeats
 
 const ELEMENTS_PER_QUAD = 4u * ELEMENTS_PER_WORD;
 
@@ -19,11 +19,25 @@ fn move_quad(position: u32, quad: u32, keep: u32) {
     store_output_quad(to, operate_on_quad(x, position, quad, keep));
 }
 
-// A run of 32 elements.
-fn move_run(position: u32) {
+// A run of 32 elements, with its bits.
+fn move_run(position: u32, keep: u32) {
+    move_quad(position, 0u, keep);
+    move_quad(position, 1u, keep >> ELEMENTS_PER_QUAD);
+    move_quad(position, 2u, keep >> (2u * ELEMENTS_PER_QUAD));
+    move_quad(position, 3u, keep >> (3u * ELEMENTS_PER_QUAD));
+    if ELEMENTS_PER_WORD == 1u {
+        move_quad(position, 4u, keep >> 16u);
+        move_quad(position, 5u, keep >> 20u);
+        move_quad(position, 6u, keep >> 24u);
+        move_quad(position, 7u, keep >> 28u);
+    }
+}
+
+// The same, where nothing is known of the bits yet: some loads come before the random numbers, so that memory and arithmetic
+// overlap.
+fn decide_and_move_run(position: u32) {
     let input = parameters.elements.input_offset + position;
     let to = (parameters.elements.output_offset + position) / ELEMENTS_PER_QUAD;
-    // Some loads come before the random numbers, so that memory and arithmetic overlap.
     let quad_0 = input_four_words(input, 0u);
     let quad_1 = input_four_words(input, 1u);
     let quad_2 = input_four_words(input, 2u);
@@ -51,18 +65,9 @@ fn main(
     if REPEATED {
         let keep = decide_bits(position);
         for (var repeat = first_repeat(workgroup); repeat < end_of_repeats(workgroup); repeat++) {
-            for (var quad = 0u; quad < 32u / ELEMENTS_PER_QUAD; quad++) {
-                move_quad(position + elements_before(repeat), quad, keep >> (quad * ELEMENTS_PER_QUAD));
-            }
+            move_run(position + elements_before(repeat), keep);
         }
-    } else if RUN == 32u {
-        move_run(position);
     } else {
-        let keep = decide_runs(position);
-        for (var run = 0u; run < RUN / 32u; run++) {
-            for (var quad = 0u; quad < 32u / ELEMENTS_PER_QUAD; quad++) {
-                move_quad(position + 32u * run, quad, keep[run] >> (quad * ELEMENTS_PER_QUAD));
-            }
-        }
+        decide_and_move_run(position);
     }
 }

@@ -91,18 +91,17 @@ fn dropout_keeps_one(rule: DropoutKeepRule) -> bool {
     let lane = rule.start.x & 7u;
     // Keep iff u < threshold, that is u <= limit.
     let limit = rule.threshold - 1u;
-    var half = dropout_lane_half(dropout_keep_block(rule, group, 0u), lane);
-    var bound = limit >> 16u;
-    // Once, where the halves are equal: a loop, because software devices execute the body of a branch for lanes that do
-    // not take it, but leave a loop when no lane is left in it.
+    // Part 1 only after a tie: one loop for both, as in dropout_keep_bits.
+    var keep = false;
     var part = 0u;
-    while half == bound && part == 0u {
-        part = 1u;
-        half = dropout_lane_half(dropout_keep_block(rule, group, part), lane);
-        bound = limit & 0xffffu;
-        if half == bound {
-            return rule.scale != 0.0;
+    loop {
+        let half = dropout_lane_half(dropout_keep_block(rule, group, part), lane);
+        let bound = select(limit >> 16u, limit & 0xffffu, part == 1u);
+        keep = half <= bound;
+        if half != bound || part == 1u {
+            break;
         }
+        part = 1u;
     }
-    return half < bound && rule.scale != 0.0;
+    return keep && rule.scale != 0.0;
 }

@@ -166,6 +166,11 @@ pub(crate) struct Strides {
 }
 
 impl Strides {
+    /// For kernels that decide 32 elements at a time.
+    pub(crate) fn by_runs(self) -> Self {
+        if self.inner == Inner::SharedByMany { Self { inner: Inner::Shared, ..self } } else { self }
+    }
+
     /// For kernels that decide 32 elements at a time, from anywhere.
     pub(crate) fn plain(self) -> Self {
         let inner = match self.inner {
@@ -685,11 +690,6 @@ impl Kernel {
             Program::Elementwise {
                 skeleton: Skeleton::Interleaved { run, .. } | Skeleton::NoiseQuads { run }, ..
             } => run.into(),
-            Program::Elementwise { skeleton: Skeleton::Blocked { .. }, .. }
-                if self.strides().is_some_and(|strides| strides.inner == Inner::SharedByMany) =>
-            {
-                MANY
-            }
             _ => 32,
         }
     }

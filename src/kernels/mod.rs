@@ -34,6 +34,7 @@ mod drop_block;
 mod fragment;
 mod kept_rows;
 mod kernel;
+mod local;
 mod operand;
 mod parameters;
 mod plan;

@@ -30,7 +30,11 @@ const BRANCHES: &[Branch] = &[
     Branch { of: " strides and a widely shared one", text: "while done < 128u {", straight: "{" },
     // shaders/random/keep_bits.wgsl: the same ties, and the last group of a run.
     Branch { of: " strides and a ", text: "if ties == 0u {\n            break;\n        }", straight: "break;" },
-    Branch { of: " strides and a ", text: "while half == bound && part == 0u {", straight: "while false {" },
+    Branch {
+        of: " strides and a ",
+        text: "if half != bound || part == 1u {\n            break;\n        }",
+        straight: "break;",
+    },
     // shaders/kernel/elementwise_groups.wgsl: one repeat, where eight share their random numbers.
     Branch {
         of: ", repeated",
