@@ -73,21 +73,21 @@ pub(crate) fn inverse(threshold: u64) -> f32 {
 }
 
 /// Of Gaussian noise.
-fn sigma(threshold: u64) -> f32 {
+pub(crate) fn sigma(threshold: u64) -> f32 {
     let q = quotient(threshold);
     ((1.0 - q) / q).sqrt() as f32
 }
 
 /// The constants of alpha dropout.
-struct Affine {
-    scale: f32,
-    shift: f32,
-    dropped: f32,
+pub(crate) struct Affine {
+    pub(crate) scale: f32,
+    pub(crate) shift: f32,
+    pub(crate) dropped: f32,
 }
 
 impl Affine {
     /// In binary64, in this order, as the format says.
-    fn new(threshold: u64) -> Self {
+    pub(crate) fn new(threshold: u64) -> Self {
         /// What SELU tends to for −∞: −λα.
         const SATURATION: f64 = -1.758_099_340_847_376_6;
         let q = quotient(threshold);

@@ -237,6 +237,13 @@ pub enum Error {
     #[error("the key lies in the buffer that is written to: put the key in a buffer of its own")]
     SameBuffer,
 
+    /// A rate in a buffer, for what takes p from the host alone.
+    #[error("{what} takes no rate from a buffer: bind the key alone (Context::bind_key), and give p with the mask")]
+    NoRate {
+        /// What was asked for.
+        what: &'static str,
+    },
+
     /// An object was made by another context.
     #[error("the {what} was bound by another context: bind it with the context that records")]
     OtherContext {

@@ -82,6 +82,7 @@ mod kind;
 mod mask;
 pub mod normal_table;
 mod operation;
+mod rate;
 pub mod reference;
 mod slices;
 mod view;

@@ -264,6 +264,11 @@ impl Mask {
         self.threshold
     }
 
+    /// The mask with some p between 0 and 1, to choose what is right for all of them.
+    pub(crate) const fn with_any_rate(self) -> Self {
+        Self { threshold: 1 << 31, ..self }
+    }
+
     /// What inverted dropout multiplies a kept element by. See [`Dropout::scale`].
     pub fn scale(&self) -> f32 {
         effect::inverse(self.threshold())

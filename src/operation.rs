@@ -65,6 +65,20 @@ impl Operation {
         }
     }
 
+    /// The operation where only a buffer knows p: that of some p between 0 and 1.
+    pub(crate) fn with_any_rate(self) -> Result<Self, Error> {
+        Ok(match self {
+            Self::Forward(mask) | Self::Backward(mask) if mask.kind() == Kind::Standard && !mask.training() => {
+                return Err(Error::NoRate { what: "the evaluation of standard dropout" });
+            }
+            Self::Forward(mask) => Self::Forward(mask.with_any_rate()),
+            Self::Backward(mask) => Self::Backward(mask.with_any_rate()),
+            Self::KeepMask(mask) => Self::KeepMask(mask.with_any_rate()),
+            Self::ApplyMask { scale } => Self::ApplyMask { scale },
+            Self::Select(mask) => Self::Select(mask.with_any_rate()),
+        })
+    }
+
     /// Checks what the operation and its data must be of each other: `row_ids` is how many ids there are.
     pub(crate) fn check(&self, length: u64, row_ids: Option<u64>) -> Result<(), Error> {
         let Some(mask) = self.mask() else {

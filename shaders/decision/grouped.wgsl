@@ -12,10 +12,10 @@ fn decide_group(number: u32, invocation: u32) -> Fates {
 
 // Whether elements 0 to 3 of the group are kept.
 fn kept_first(fates: Fates) -> vec4<bool> {
-    return low_lanes_kept(parameters.rule, fates);
+    return low_lanes_kept(keyed_rule(), fates);
 }
 
 // And elements 4 to 7.
 fn kept_last(fates: Fates) -> vec4<bool> {
-    return high_lanes_kept(parameters.rule, fates);
+    return high_lanes_kept(keyed_rule(), fates);
 }

@@ -1,22 +1,13 @@
 // Operation: alpha dropout maps what is kept, and what is dropped is a value of its own.
-// needs: operation/rounded
-// parameters: alpha: Alpha
+// needs: operation/rounded, constants
 
-struct Alpha {
-    scale: f32,
-    shift: f32,
-    dropped: f32,
-    zero: u32,
-}
-
-const COPIES_BITS = false;
 const SELECTS_BITS = false;
 const DROPS_TO_ZERO = false;
 
 fn operate(x: vec4<f32>) -> vec4<f32> {
-    return rounded(x * parameters.alpha.scale, parameters.alpha.zero) + parameters.alpha.shift;
+    return rounded(x * constant_scale(), constant_zero()) + constant_shift();
 }
 
 fn dropped() -> f32 {
-    return parameters.alpha.dropped;
+    return constant_dropped();
 }

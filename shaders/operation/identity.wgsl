@@ -1,8 +1,11 @@
 // Operation: the bits unchanged. A multiplication by 1 would flush subnormals on some devices.
 
-const COPIES_BITS = true;
 const SELECTS_BITS = false;
 const DROPS_TO_ZERO = true;
+
+fn copies_bits() -> bool {
+    return true;
+}
 
 fn operate(x: vec4<f32>) -> vec4<f32> {
     return x;

@@ -1,8 +1,11 @@
 // Operation: +0, whatever the element was: p = 1.
 
-const COPIES_BITS = false;
 const SELECTS_BITS = false;
 const DROPS_TO_ZERO = true;
+
+fn copies_bits() -> bool {
+    return false;
+}
 
 fn operate(x: vec4<f32>) -> vec4<f32> {
     return vec4<f32>(0.0);

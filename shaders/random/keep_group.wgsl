@@ -1,11 +1,6 @@
 // The keep rule for a whole group of eight, for GPUs: a block of which a lane is below the cutoff just where its element
 // is kept. Ties, one lane in 65,536, are settled in a branch that hardly a subgroup takes.
-// needs: random/keep_rule
-
-// For the smallest thresholds, below 2^16, the high half is 0, and lanes of 0 are all ties: these become 0 or 0xffff.
-fn keep_cutoff(rule: DropoutKeepRule) -> u32 {
-    return max(rule.threshold >> 16u, 1u);
-}
+// needs: random/keep_rule, cutoff
 
 // Lanes that equal the threshold's high half become 0 where part 1 keeps the element, and 0xffff where it does not.
 fn settle_ties(rule: DropoutKeepRule, group: vec2<u32>, block: vec4<u32>) -> vec4<u32> {

@@ -6,7 +6,7 @@ const ELEMENTS_PER_WORD = 1u;
 // The operation on the elements of four words. A dropped element is chosen on integers, so that NaN or infinity in it does
 // not leak.
 fn apply_kept(words: vec4<u32>, kept: vec4<bool>) -> vec4<u32> {
-    if COPIES_BITS {
+    if copies_bits() {
         return words;
     }
     if SELECTS_BITS {
@@ -17,7 +17,7 @@ fn apply_kept(words: vec4<u32>, kept: vec4<bool>) -> vec4<u32> {
 
 // The same for the element of one word, which bit `bit` of `keep` belongs to.
 fn apply_word(word: u32, keep: u32, bit: u32) -> u32 {
-    if COPIES_BITS {
+    if copies_bits() {
         return word;
     }
     // All ones or all zeros.

@@ -7,7 +7,7 @@ const HIGH = vec4<u32>(0xffff0000u);
 
 // As in storage/f32.wgsl. Element 2 i is the low half of word i, element 2 i + 1 the high half.
 fn apply_kept(words: vec4<u32>, low_kept: vec4<bool>, high_kept: vec4<bool>) -> vec4<u32> {
-    if COPIES_BITS {
+    if copies_bits() {
         return words;
     }
     if SELECTS_BITS {
@@ -28,7 +28,7 @@ fn apply_kept(words: vec4<u32>, low_kept: vec4<bool>, high_kept: vec4<bool>) -> 
 }
 
 fn apply_word(word: u32, keep: u32, bit: u32) -> u32 {
-    if COPIES_BITS {
+    if copies_bits() {
         return word;
     }
     let low_kept = bitcast<u32>(extractBits(bitcast<i32>(keep), bit, 1u));

@@ -4,6 +4,9 @@
 const ELEMENTS_PER_WORD = 2u;
 
 fn disturb_halves(words: vec4<u32>, low: vec4<f32>, high: vec4<f32>) -> vec4<u32> {
+    if copies_bits() {
+        return words;
+    }
     let all = vec4<bool>(true);
     return narrow_kept(disturb(widen_low(words), low), disturb(widen_high(words), high), all, all);
 }

@@ -76,7 +76,8 @@ impl Bound {
     ///
     /// # Errors
     /// [`Error::Operands`] when other ranges were bound than the operation needs, [`Error::IndexRange`] when the mask
-    /// reaches past the generator's range, [`Error::Shape`], [`Error::View`], [`Error::RowIds`], [`Error::NoMask`], [`Error::SameBuffer`] for a key in the output's buffer,
+    /// reaches past the generator's range, [`Error::Shape`], [`Error::View`], [`Error::RowIds`], [`Error::NoMask`], [`Error::NoRate`],
+    /// [`Error::SameBuffer`] for a key in the output's buffer,
     /// [`Error::OtherContext`] for a key of another context, [`Error::DeviceLost`] and [`Error::Device`] of the library's
     /// own objects. Nothing is appended then.
     pub fn record<'k>(

@@ -1,5 +1,5 @@
 //! Keys in buffers of the device: what was recorded takes another mask each time that the key there has advanced,
-//! without the host.
+//! without the host. With a rate beside them it follows a schedule of p.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use crate::{
     kernels::{KeyPlace, Operand, advance_key, check_operand, words},
 };
 
-/// A key that lies in a buffer of the device. Made by [`Context::bind_key`]. It keeps the buffer alive.
+/// A key that lies in a buffer of the device, alone or with a rate. Made by [`Context::bind_key`] and
+/// [`Context::bind_key_and_rate`]. It keeps the buffer alive.
 ///
 /// ```no_run
 /// # use wgpu_dropout::*;
@@ -38,6 +39,7 @@ pub struct BoundKey {
     buffer: wgpu::Buffer,
     /// Words from the start of the bindings.
     word: u32,
+    has_rate: bool,
     /// For decisions.
     read: wgpu::BindGroup,
     /// For [`record_advance`](Self::record_advance).
@@ -78,7 +80,11 @@ impl<'k, T> Keyed<'k, T> {
     }
 
     pub(super) fn key_place(&self) -> KeyPlace {
-        self.key.map_or(KeyPlace::Parameters, |key| KeyPlace::Buffer { word: key.word })
+        match self.key {
+            None => KeyPlace::Parameters,
+            Some(&BoundKey { word, has_rate: false, .. }) => KeyPlace::Buffer { word },
+            Some(&BoundKey { word, has_rate: true, .. }) => KeyPlace::RateBuffer { word },
+        }
     }
 
     pub(super) fn bind_group(&self) -> Option<&'k wgpu::BindGroup> {
@@ -99,14 +105,16 @@ impl<'k, T> Keyed<'k, T> {
 }
 
 impl Mask {
-    /// This mask with the key that lies in a buffer when the commands run, instead of its own.
+    /// This mask with the key that lies in a buffer when the commands run, instead of its own; and with p from there, if the
+    /// key was bound with a rate.
     pub fn keyed_by(self, key: &BoundKey) -> Keyed<'_, Self> {
         Keyed { value: self, key: Some(key) }
     }
 }
 
 impl Operation {
-    /// This operation with the key that lies in a buffer when the commands run, instead of its mask's own.
+    /// This operation with the key that lies in a buffer when the commands run, instead of its mask's own; and with p from
+    /// there, if the key was bound with a rate.
     pub fn keyed_by(self, key: &BoundKey) -> Keyed<'_, Self> {
         Keyed { value: self, key: Some(key) }
     }
@@ -120,12 +128,59 @@ impl Context {
     /// `wgpu::BufferUsages::STORAGE`, [`Error::DeviceLost`], and [`Error::Device`] for a buffer that was destroyed or
     /// belongs to another device.
     pub fn bind_key<'a>(&self, key: impl Into<BufferRange<'a>>) -> Result<BoundKey, Error> {
-        let key = key.into();
+        self.bind_key_bytes(key.into(), Key::BYTES, false, "a key has 16")
+    }
+
+    /// Binds a key and a rate that lie in a buffer: 48 bytes, as [`Mask::key_and_rate`] gives them, from a multiple of 4 on.
+    /// What is recorded with a mask that is [keyed by](Mask::keyed_by) it takes both from there when the commands run, and of
+    /// the mask the kind, the generator and the view. So one recording follows a schedule of p, like that of
+    /// `ScheduledDropPath` (Zoph et al., CVPR 2018), which raises p linearly during training; or p is decided after the
+    /// recording, by the host or by a kernel. The bits are those of p from the host: p = 0 copies, p = 1 writes +0.
+    ///
+    /// In evaluation the buffer is not looked at. Gaussian noise has no p = 1: with such a buffer, which no mask of that kind
+    /// gives, its elements are NaN.
+    ///
+    /// ```no_run
+    /// # use wgpu_dropout::*;
+    /// # fn f(
+    /// #     context: &Context, schedule: &wgpu::Buffer, current: &wgpu::Buffer, x: &wgpu::Buffer, y: &wgpu::Buffer,
+    /// # ) -> Result<(), Error> {
+    /// for step in 0..1000_u32 {
+    ///     let dropout = Dropout::new(0.3 * f64::from(step) / 1000.0)?;
+    ///     let bytes = dropout.mask(Key::new(42).with_step(step)).key_and_rate();
+    ///     context.queue().write_buffer(schedule, u64::from(step) * Mask::KEY_AND_RATE_BYTES, &bytes);
+    /// }
+    /// let key = context.bind_key_and_rate(current)?;
+    /// let mask = Dropout::new(0.5)?.mask(Key::default()); // neither its p nor its key is looked at
+    ///
+    /// let mut encoder = context.device().create_command_encoder(&Default::default());
+    /// let bound = context.bind(Ranges::new(x, y))?;
+    /// for step in 0..1000 {
+    ///     encoder.copy_buffer_to_buffer(schedule, step * Mask::KEY_AND_RATE_BYTES, current, 0, Mask::KEY_AND_RATE_BYTES);
+    ///     bound.record_forward(&mut encoder, mask.keyed_by(&key))?; // … and the rest of a training step
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`bind_key`](Self::bind_key). Recording says [`Error::NoRate`] for the evaluation of standard dropout, which needs p
+    /// from the mask, and for `DropBlock`.
+    pub fn bind_key_and_rate<'a>(&self, key: impl Into<BufferRange<'a>>) -> Result<BoundKey, Error> {
+        self.bind_key_bytes(key.into(), Mask::KEY_AND_RATE_BYTES, true, "a key and its rate have 48")
+    }
+
+    fn bind_key_bytes(
+        &self,
+        key: BufferRange<'_>,
+        bytes: u64,
+        has_rate: bool,
+        remedy: &'static str,
+    ) -> Result<BoundKey, Error> {
         self.check_not_lost()?;
         check_operand("key", &Operand::new(0, key.offset, key.size), 4)?;
         key.check("key")?;
-        if key.size != Key::BYTES {
-            return Err(Error::Size { role: "key", size: key.size, remedy: "a key has 16" });
+        if key.size != bytes {
+            return Err(Error::Size { role: "key", size: key.size, remedy });
         }
         let inner = &self.inner;
         let before = key.offset % u64::from(inner.target.binding_alignment);
@@ -143,6 +198,7 @@ impl Context {
             context: self.clone(),
             buffer: key.buffer.clone(),
             word: words(before / 4)[0],
+            has_rate,
         })
     }
 }

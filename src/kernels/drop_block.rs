@@ -53,7 +53,8 @@ pub(crate) struct Stage {
 ///
 /// # Errors
 /// Those of the operands; [`Error::TooLarge`] where an axis has 2³¹ elements, planes that share masks are 2³² or more,
-/// or the rows under a block are more bits than a binding; those of [`BlockMask::expected_scale`].
+/// or the rows under a block are more bits than a binding; [`Error::NoRate`] for a rate in a buffer; those of
+/// [`BlockMask::expected_scale`].
 pub(crate) fn stages(
     target: &Target,
     mask: &BlockMask,
@@ -61,6 +62,9 @@ pub(crate) fn stages(
     operands: &BlockOperands,
 ) -> Result<Vec<Stage>, Error> {
     target.check()?;
+    if let KeyPlace::RateBuffer { .. } = key {
+        return Err(Error::NoRate { what: "DropBlock" });
+    }
     let of_output = check_output(mask, operands)?;
     if mask.elements() == 0 {
         return Ok(vec![]);

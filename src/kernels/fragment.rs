@@ -23,13 +23,14 @@ macro_rules! fragments {
 /// Every file.
 pub(crate) static ALL: &[Fragment] = fragments! {
     "generator/threefry4x32" "generator/philox4x32"
-    "random/keep_rule" "random/keep_bits" "random/keep_group" "random/alignment" "random/strides"
+    "random/keep_rule" "random/keep_bits" "random/keep_group" "random/cutoff" "random/cutoff_of_any" "random/alignment" "random/strides"
     "random/row_ids" "random/no_row_ids" "random/normal" "random/normal_of"
-    "key/parameter" "key/buffer"
+    "key/parameter" "key/buffer" "key/rate_buffer"
+    "constants/scaling" "constants/alpha" "constants/gaussian" "constants/counted" "constants/rate_buffer"
     "decision/all" "decision/blocked" "decision/grouped" "decision/shifted" "decision/grouped_bits" "decision/strided" "decision/one_run" "decision/shared_runs"
     "decision/packed_mask"
     "noise/contiguous" "noise/strided"
-    "operation/inverted" "operation/inverted_buffer" "operation/identity" "operation/zero" "operation/standard" "operation/alpha" "operation/gaussian"
+    "operation/inverted" "operation/identity" "operation/zero" "operation/standard" "operation/alpha" "operation/gaussian"
     "operation/normal" "operation/rounded"
     "storage/f32" "storage/halves" "storage/f16" "storage/f16_integer" "storage/f16_native" "storage/bf16" "storage/bf16_signed" "storage/f32_group"
     "storage/halves_group" "storage/f32_noise" "storage/halves_noise"

@@ -82,7 +82,9 @@ impl KeptRows {
 
     /// The launches, to be run in order. There is always one: it writes the arguments.
     pub(crate) fn launches(&self, mask: &Mask, key: KeyPlace) -> Result<Launches, Error> {
-        Operation::KeepMask(*mask).check(self.rows, None)?;
+        let operation = key.operation(&Operation::KeepMask(*mask))?;
+        operation.check(self.rows, None)?;
+        let Some(mask) = operation.mask() else { unreachable!("it has one") };
         let mut launches = Launches::new();
         let mut first = 0;
         while first < self.rows || launches.is_empty() {

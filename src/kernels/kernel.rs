@@ -205,6 +205,8 @@ pub(crate) enum Inner {
 pub(crate) enum KeySource {
     Parameter,
     Buffer,
+    /// With p, and what follows from it, after the key.
+    RateBuffer,
 }
 
 /// What happens to an element.
@@ -362,17 +364,17 @@ impl Kernel {
         }
     }
 
-    /// The group and binding of the key, for kernels that read it from a buffer: 16 bytes, [`Key::to_bytes`](crate::Key); or,
-    /// for kernels that read a scale from a buffer, of that: two words, and the scale as an f32.
+    /// The group and binding of the key, for kernels that read it from a buffer: 16 bytes, [`Key::to_bytes`](crate::Key);
+    /// with the rate, 48 bytes, [`Mask::key_and_rate`](crate::Mask::key_and_rate); or, for kernels that read a scale from a
+    /// buffer, of that: two words, and the scale as an f32.
     pub fn key_binding(&self) -> Option<(u32, u32)> {
-        let in_buffer = self.key() == Some(KeySource::Buffer) || self.reads_scale();
-        in_buffer.then(|| self.style.key_binding(self.layout.count().into()))
+        (self.key_is_in_buffer() || self.reads_scale()).then(|| self.style.key_binding(self.layout.count().into()))
     }
 
     /// The group and binding of the table of normals, for kernels that make noise: a uniform buffer with the 8 KiB of
     /// [`NORMAL_TABLE_UNIFORM`](crate::normal_table::NORMAL_TABLE_UNIFORM).
     pub fn normal_table_binding(&self) -> Option<(u32, u32)> {
-        let bindings = u32::from(self.layout.count()) + u32::from(self.key() == Some(KeySource::Buffer));
+        let bindings = u32::from(self.layout.count()) + u32::from(self.key_is_in_buffer());
         self.needs_normal_table().then(|| self.style.table_binding(bindings))
     }
 
@@ -382,7 +384,7 @@ impl Kernel {
 
     /// Storage buffers that a pipeline binds.
     pub(crate) fn storage_buffers(&self) -> u32 {
-        u32::from(self.layout.count()) + u32::from(self.key() == Some(KeySource::Buffer))
+        u32::from(self.layout.count()) + u32::from(self.key_is_in_buffer())
     }
 
     /// Which binding shows what.
@@ -410,6 +412,14 @@ impl Kernel {
 
     fn key(&self) -> Option<KeySource> {
         Some(self.decision()?.random()?.1)
+    }
+
+    fn key_is_in_buffer(&self) -> bool {
+        matches!(self.key(), Some(KeySource::Buffer | KeySource::RateBuffer))
+    }
+
+    fn rate_is_in_buffer(&self) -> bool {
+        self.key() == Some(KeySource::RateBuffer)
     }
 
     fn parameter_bytes(&self) -> usize {
@@ -462,7 +472,7 @@ impl Kernel {
         let decision = self.decision();
         if let Some((_, key)) = decision.and_then(Decision::random) {
             blocks.push(Block::Rule);
-            if key == KeySource::Buffer {
+            if key != KeySource::Parameter {
                 blocks.push(Block::Key);
             }
         }
@@ -478,6 +488,7 @@ impl Kernel {
         if let Program::Elementwise { operation, repeated, .. } = self.program {
             blocks.extend(repeated.then_some(Block::Repeats));
             blocks.extend(match operation {
+                _ if self.rate_is_in_buffer() => None,
                 Elementwise::Inverted => Some(Block::Scaling),
                 Elementwise::Alpha => Some(Block::Alpha),
                 Elementwise::Gaussian => Some(Block::Gaussian),
@@ -549,7 +560,10 @@ impl Kernel {
             "key" => match self.key()? {
                 KeySource::Parameter => "key/parameter",
                 KeySource::Buffer => "key/buffer",
+                KeySource::RateBuffer => "key/rate_buffer",
             },
+            "cutoff" if self.rate_is_in_buffer() => "random/cutoff_of_any",
+            "cutoff" => "random/cutoff",
             "decision" => match decision? {
                 Decision::All => "decision/all",
                 Decision::Grouped { shift: 0, .. } => "decision/grouped",
@@ -579,14 +593,21 @@ impl Kernel {
                 let Program::Elementwise { skeleton, operation, storage, .. } = self.program else { return None };
                 match (role, storage) {
                     ("operation", _) => match operation {
-                        Elementwise::Inverted => "operation/inverted",
-                        Elementwise::InvertedBuffer => "operation/inverted_buffer",
+                        Elementwise::Inverted | Elementwise::InvertedBuffer => "operation/inverted",
                         Elementwise::Identity => "operation/identity",
                         Elementwise::Zero => "operation/zero",
                         Elementwise::Standard | Elementwise::Other => "operation/standard",
                         Elementwise::Alpha => "operation/alpha",
                         Elementwise::Gaussian => "operation/gaussian",
                         Elementwise::Normal => "operation/normal",
+                    },
+                    ("constants", _) => match operation {
+                        _ if self.rate_is_in_buffer() => "constants/rate_buffer",
+                        Elementwise::Inverted => "constants/scaling",
+                        Elementwise::InvertedBuffer => "constants/counted",
+                        Elementwise::Alpha => "constants/alpha",
+                        Elementwise::Gaussian => "constants/gaussian",
+                        _ => return None,
                     },
                     // Made from the input's fragment.
                     ("other", _) if self.binds_other() => "",
@@ -762,7 +783,11 @@ impl fmt::Display for Kernel {
                 }
             }
         }
-        let key = |key| if key == KeySource::Buffer { ", key in a buffer" } else { "" };
+        let key = |key| match key {
+            KeySource::Parameter => "",
+            KeySource::Buffer => ", key in a buffer",
+            KeySource::RateBuffer => ", key and rate in a buffer",
+        };
         match self.decision() {
             None => {}
             Some(Decision::All) => f.write_str(", all kept")?,

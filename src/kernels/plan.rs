@@ -5,13 +5,13 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::{
-    kernel::{Kernel, Program},
+    kernel::{Kernel, KeySource, Program},
     operand::{Binding, Bindings, Kind, Layout, Operands, Role, bindings},
     parameters::{Numbers, Parameters},
     select::{Part, Source, Task},
     target::{RUN, Target},
 };
-use crate::{Dropout, Dtype, Error, Generator, Key, MaskFormat, Operation};
+use crate::{Dropout, Dtype, Error, Generator, Key, MaskFormat, Operation, rate};
 
 /// Operands made ready for launches: split into chunks that the target can bind.
 ///
@@ -65,6 +65,38 @@ pub enum KeyPlace {
         /// Words before the key.
         word: u32,
     },
+    /// The same for [`Mask::key_and_rate`](crate::Mask::key_and_rate): the mask's own p is not looked at either.
+    RateBuffer {
+        /// Words before the key.
+        word: u32,
+    },
+}
+
+impl KeyPlace {
+    /// The operation as kernels are chosen for it: where p is known only when they run, as for any p in between.
+    pub(super) fn operation(self, operation: &Operation) -> Result<Operation, Error> {
+        match self {
+            Self::RateBuffer { .. } => operation.with_any_rate(),
+            Self::Parameters | Self::Buffer { .. } => Ok(*operation),
+        }
+    }
+
+    pub(super) const fn source(self) -> KeySource {
+        match self {
+            Self::Parameters => KeySource::Parameter,
+            Self::Buffer { .. } => KeySource::Buffer,
+            Self::RateBuffer { .. } => KeySource::RateBuffer,
+        }
+    }
+
+    /// The parameters that say where it is, for kernels of masks of a kind.
+    pub(super) fn position(self, kind: crate::Kind) -> Numbers {
+        match self {
+            Self::Parameters => unreachable!("it is in no buffer"),
+            Self::Buffer { word } => [word, 0, 0, 0],
+            Self::RateBuffer { word } => [word, word + rate::first_constant(kind), 0, 0],
+        }
+    }
 }
 
 impl Launch {
@@ -137,10 +169,12 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::IndexRange`] when the mask reaches past the generator's range, [`Error::Shape`] and [`Error::View`],
-    /// [`Error::RowIds`], [`Error::Operands`] where the operation needs other operands, [`Error::Unsupported`] where the target
-    /// binds fewer storage buffers than these are.
+    /// [`Error::RowIds`], [`Error::NoRate`] for the evaluation of standard dropout with a rate in a buffer,
+    /// [`Error::Operands`] where the operation needs other operands, [`Error::Unsupported`] where the target binds fewer
+    /// storage buffers than these are.
     pub fn launches(&self, operation: &Operation, key: KeyPlace) -> Result<Launches, Error> {
         let Operands { kind, input, other, packed_mask, .. } = self.operands;
+        let operation = &key.operation(operation)?;
         let fits = match operation {
             Operation::Forward(_) | Operation::Backward(_) => (true, false, false),
             Operation::KeepMask(_) => (false, false, false),

@@ -104,6 +104,7 @@ pub fn scenarios() -> Vec<Scenario> {
     scenarios.extend(strided());
     scenarios.extend(kinds());
     scenarios.extend(selections_of_all());
+    scenarios.extend(rates());
     scenarios
 }
 
@@ -210,6 +211,34 @@ fn selections_of_all() -> Vec<Scenario> {
         })
     };
     Dtype::ALL.iter().flat_map(of_dtype).collect()
+}
+
+/// A rate beside the key: every kind, another input and masks, with everything else in turn.
+fn rates() -> Vec<Scenario> {
+    let key = KeyPlace::RateBuffer { word: 0 };
+    let starts = [0, 1, 5].map(View::contiguous).into_iter().cycle();
+    let views: Vec<_> = views().into_iter().zip(starts).flat_map(|(view, start)| [start, start, view]).collect();
+    let mut scenarios = vec![];
+    for &dtype in Dtype::ALL {
+        let places = places(dtype, LENGTH);
+        // At a multiple of 16 bytes, in place, and not at a word.
+        for number in [0, 2, 8] {
+            for &kind in Kind::ALL {
+                let turn = scenarios.len();
+                let Some(mask) = mask(kind, Generator::ALL[turn % Generator::ALL.len()]) else { continue };
+                let operation = Operation::Forward(mask.at(views[turn % views.len()]));
+                scenarios.push(Scenario::new(operation, key, dtype, places[number]));
+            }
+        }
+        let turn = scenarios.len();
+        let Some(mask) = mask(Kind::Inverted, Generator::ALL[turn % Generator::ALL.len()]) else { continue };
+        let mask = mask.at(views[turn % views.len()]);
+        let call = Scenario::new(Operation::Select(mask), key, dtype, places[0]);
+        scenarios.push(Scenario { other: call.input.map(|input| Operand { buffer: 2, ..input }), ..call });
+        scenarios.push(Scenario::keep_mask(mask, key, MaskFormat::Bits, 0));
+        scenarios.push(Scenario::keep_mask(mask, key, MaskFormat::Bytes, 1));
+    }
+    scenarios
 }
 
 /// Generators, and places of the key, by turns.

@@ -214,7 +214,7 @@ impl Part<'_> {
             Source::Key { mask, key } => (self.mask(&mask), key),
         };
         let generator = mask.generator();
-        let key = if key == KeyPlace::Parameters { KeySource::Parameter } else { KeySource::Buffer };
+        let key = key.source();
         let view = mask.view();
         if view.is_contiguous() {
             return (Decisions::Contiguous { generator, key, index: view.index(0) }, left);
@@ -429,8 +429,8 @@ impl Part<'_> {
                 }),
                 Block::Rule => parameters.push(&self.rule(kernel, lead)),
                 Block::Key => {
-                    let Source::Key { key: KeyPlace::Buffer { word }, .. } = self.source else { unreachable!() };
-                    parameters.push::<Numbers>(&[word, 0, 0, 0]);
+                    let Source::Key { mask, key } = self.source else { unreachable!("of masks alone") };
+                    parameters.push(&key.position(mask.kind()));
                 }
                 Block::Strides => self.push_strides(&mut parameters, kernel),
                 Block::RowIds => {

@@ -125,6 +125,8 @@ fn heads_name_what_is_used() {
         let prefix = match role {
             "generator" => "generator/",
             "key" => "key/",
+            "cutoff" => "random/cutoff",
+            "constants" => "constants/",
             "decision" => "decision/",
             "operation" => "operation/",
             "format" => "storage/",

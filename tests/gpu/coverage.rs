@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use half::{bf16, f16};
 use wgpu_dropout::{
-    BufferRange, Context, Dtype, Element, Key, MaskFormat, Operation, Options, Ranges, Slices,
+    BufferRange, Context, Dropout, Dtype, Element, Key, Mask, MaskFormat, Operation, Options, Ranges, Slices,
     kernels::{F16Conversion, Kernel, KeyPlace, Operand, Plan, Scenario, Schedule, reachable, scenarios},
     reference,
 };
@@ -66,6 +66,20 @@ fn expected(scenario: &Scenario, operation: &Operation, buffers: &[Vec<u8>]) -> 
     }
 }
 
+/// The operation with another p.
+fn with_rate(operation: Operation, p: f64) -> Operation {
+    let change = |mask: Mask| {
+        let dropout = Dropout::of_kind(mask.kind(), p).unwrap().with_generator(mask.generator());
+        dropout.mask(mask.key()).at(mask.view())
+    };
+    match operation {
+        Operation::Forward(mask) => Operation::Forward(change(mask)),
+        Operation::KeepMask(mask) => Operation::KeepMask(change(mask)),
+        Operation::Select(mask) => Operation::Select(change(mask)),
+        other => other,
+    }
+}
+
 /// Runs a call in buffers of its own, and compares all of them.
 fn run(context: &Context, scenario: &Scenario) {
     let Scenario { input, other, packed_mask, row_ids, output, .. } = *scenario;
@@ -107,6 +121,12 @@ fn run(context: &Context, scenario: &Scenario) {
             let keys = buffer(context, &bytemuck::pod_collect_to_vec::<u8, u32>(&KEY.to_bytes()));
             let key = context.bind_key(&keys).unwrap();
             context.submit(with_key(Key::new(5)).keyed_by(&key), ranges).unwrap();
+        }
+        KeyPlace::RateBuffer { .. } => {
+            let bytes = operation.mask().unwrap().key_and_rate();
+            let keys = buffer(context, &bytemuck::pod_collect_to_vec::<u8, u32>(&bytes));
+            let key = context.bind_key_and_rate(&keys).unwrap();
+            context.submit(with_rate(with_key(Key::new(5)), 0.01).keyed_by(&key), ranges).unwrap();
         }
         _ => drop(context.submit(operation, ranges).unwrap()),
     }

@@ -1,8 +1,8 @@
 //! Each error is reached, names the values and the remedy, and does not panic.
 use crate::adapters::{buffer, context_with, device, subjects};
 use wgpu_dropout::{
-    BlockCounter, BufferRange, Context, Dropout, Dtype, Error, Generator, Key, Mask, MaskFormat, Operation, Options,
-    Ranges, View, reference, wgpu, wgsl::KeepRule,
+    BlockCounter, BufferRange, Context, DropBlock, Dropout, Dtype, Error, Generator, Key, Mask, MaskFormat, Operation,
+    Options, Ranges, View, reference, wgpu, wgsl::KeepRule,
 };
 
 fn mask() -> Mask {
@@ -108,6 +108,33 @@ fn keys_and_given_masks_in_buffers() {
     assert_error!(keep_mask, Error::SameBuffer, "own");
     // What is only read may be one buffer.
     context.submit_forward(mask().keyed_by(&key), &a, &b).unwrap();
+
+    assert_error!(context.bind_key_and_rate(&a), Error::Size { role: "key", .. }, "1024", "48");
+    assert_error!(context.bind_key_and_rate(range(&a, 0, 16)), Error::Size { role: "key", .. }, "16", "48");
+    assert_error!(
+        context.bind_key_and_rate(range(&a, 2, 48)),
+        Error::Alignment { role: "key", .. },
+        "2",
+        "multiple of 4"
+    );
+    assert_error!(context.bind_key_and_rate(range(&a, 980, 48)), Error::OutOfBounds { role: "key", .. }, "980");
+    let vertices = context.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 48,
+        usage: wgpu::BufferUsages::VERTEX,
+        mapped_at_creation: false,
+    });
+    assert_error!(context.bind_key_and_rate(&vertices), Error::Usage { role: "key", .. }, "STORAGE");
+    let key = context.bind_key_and_rate(range(&a, 0, 48)).unwrap();
+    assert_error!(context.submit_forward(mask().keyed_by(&key), &b, &a), Error::SameBuffer, "own");
+    let standard = Dropout::standard(0.5).unwrap().with_training(false).mask(Key::new(1));
+    let evaluation = context.submit_forward(standard.keyed_by(&key), &b, &b);
+    assert_error!(evaluation, Error::NoRate { .. }, "evaluation of standard dropout", "bind_key");
+    let blocks = DropBlock::new(0.1, &[3]).unwrap().mask(Key::new(1), &[256]).unwrap();
+    let mut encoder = context.device().create_command_encoder(&Default::default());
+    let scratch = buffer(context, &vec![0; blocks.scratch_size() as usize / 4]);
+    let refused = context.record_drop_block(&mut encoder, blocks.keyed_by(&key), &b, &b, &scratch);
+    assert_error!(refused, Error::NoRate { .. }, "DropBlock", "bind_key");
 
     let apply = |given, input, output| context.submit_apply_mask(given, 2.0, input, output);
     let data = range(&b, 0, 128);
@@ -282,9 +309,12 @@ fn keys_of_other_contexts() {
         let (context, other) = (&subject.context, context_with(subject, Options::default()));
         let data = buffer(context, &[7; 16]);
         let key = other.bind_key(&buffer(&other, &[0; 4])).unwrap();
+        let key_and_rate = other.bind_key_and_rate(&buffer(&other, &[0; 12])).unwrap();
         let mut encoder = context.device().create_command_encoder(&Default::default());
-        let refused = context.record_forward(&mut encoder, mask().keyed_by(&key), &data, &data);
-        assert_error!(refused, Error::OtherContext { what: "key" }, "another context");
+        for key in [key, key_and_rate] {
+            let refused = context.record_forward(&mut encoder, mask().keyed_by(&key), &data, &data);
+            assert_error!(refused, Error::OtherContext { what: "key" }, "another context");
+        }
         context.queue().submit([encoder.finish()]);
         assert_eq!(crate::adapters::read(context, [&data])[0], [7; 16]);
     }

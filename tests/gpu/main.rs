@@ -12,6 +12,7 @@ mod drop_block;
 mod dropout;
 mod errors;
 mod kept_rows;
+mod key_and_rate;
 mod known_answers;
 mod launches;
 mod properties;
