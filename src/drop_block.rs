@@ -1,4 +1,8 @@
-use crate::{Dropout, Error, Generator, Key, Mask};
+use crate::{
+    Dropout, Error, Generator, Key, Mask, MaskFormat, Pass, Place,
+    pass::{Need, Needs, SCRATCH_ALIGNMENT, Stored, Work},
+    role::Role,
+};
 
 /// `DropBlock` (Ghiasi et al., *`DropBlock`: a regularization method for convolutional networks*, NeurIPS 2018): in
 /// training whole blocks of 1, 2 or 3 spatial axes are dropped, so that a network cannot make up a value from its
@@ -345,9 +349,26 @@ impl BlockMask {
         fraction(self.elements(), kept)
     }
 
-    /// Bytes of scratch that a call needs on the device: two bits an element, and a header.
+    /// Bytes of scratch that a pass needs on the device: two bits an element, and a header.
     pub fn scratch_size(&self) -> u64 {
         Scratch::of(self).size
+    }
+
+    /// `y = keep ? x·scale : +0`, with the scale of the [`BlockScaling`]. The backward pass is the same, with the gradient for
+    /// x. Both have as many elements as the mask; the same place for both is in place.
+    ///
+    /// It takes [scratch](Pass::with_scratch) of [`scratch_size`](Self::scratch_size). On a device it fails with
+    /// [`Error::TooLarge`] for an axis of 2³¹ elements, for rows under a block that are more than a binding, and as
+    /// [`expected_scale`](Self::expected_scale); and where a counted scale needs a fourth storage buffer that the device does
+    /// not bind, with [`Error::Unsupported`].
+    pub fn forward<P: Place>(self, input: impl Into<P>, output: impl Into<P>) -> Pass<P> {
+        Pass::new(Work::DropBlock(BlockWork::Forward(self))).with(Role::Input, input).with(Role::Output, output)
+    }
+
+    /// The packed mask alone: element j is bit `j & 31` of word `j >> 5`, 1 = kept, unused bits 0. Scratch and errors as
+    /// [`forward`](Self::forward).
+    pub fn packed_mask<P: Place>(self, output: impl Into<P>) -> Pass<P> {
+        Pass::new(Work::DropBlock(BlockWork::Mask(self))).with(Role::Output, output)
     }
 
     pub(crate) const fn size(&self) -> [u64; 3] {
@@ -450,6 +471,44 @@ impl BlockMask {
     }
 }
 
+/// A pass of `DropBlock`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum BlockWork {
+    Forward(BlockMask),
+    Mask(BlockMask),
+}
+
+impl BlockWork {
+    pub(crate) const fn mask(&self) -> &BlockMask {
+        match self {
+            Self::Forward(mask) | Self::Mask(mask) => mask,
+        }
+    }
+
+    pub(crate) fn needs(&self) -> Needs {
+        let remedy = "it must have as many elements as the shape of the block mask";
+        let elements = Stored::Elements(self.mask().elements());
+        let words = Stored::Words(MaskFormat::Bits.size(self.mask().elements()) / 4);
+        match self {
+            Self::Forward(_) => {
+                [Role::Input, Role::Output].into_iter().map(|role| Need::new(role, elements, remedy)).collect()
+            }
+            Self::Mask(_) => Needs::from_iter([Need::new(Role::Output, words, MaskFormat::REMEDY)]),
+        }
+    }
+
+    pub(crate) const fn describe(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Forward(_) => ("DropBlock", "an input and an output"),
+            Self::Mask(_) => ("mask of DropBlock", "an output"),
+        }
+    }
+
+    pub(crate) fn scratch_size(&self) -> u64 {
+        self.mask().scratch_size()
+    }
+}
+
 /// Where things lie in a call's scratch: the header, and two regions that hold seeds, spread bits, the packed mask, and
 /// the counts of its parts in turn.
 #[derive(Clone, Copy, Debug)]
@@ -460,14 +519,11 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// What the scratch, and every region of it, begins at a multiple of: what bindings need on any device.
-    pub(crate) const ALIGNMENT: u64 = 256;
-
     pub(crate) fn of(mask: &BlockMask) -> Self {
         // Seeds are at most as many as elements, and begin in a started word.
         let words = mask.elements() / 32 + 2;
-        let region_size = (words * 4).next_multiple_of(Self::ALIGNMENT);
-        let regions = [Self::ALIGNMENT, Self::ALIGNMENT + region_size];
+        let region_size = (words * 4).next_multiple_of(SCRATCH_ALIGNMENT);
+        let regions = [SCRATCH_ALIGNMENT, SCRATCH_ALIGNMENT + region_size];
         Self { regions, region_size, size: regions[1] + region_size }
     }
 }

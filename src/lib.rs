@@ -45,6 +45,10 @@
 //! | recording | [`Context::record`] | [`record_forward`](Context::record_forward), … | appends to your encoder or compute pass; never submits |
 //! | [`kernels`] | [`kernels::Plan::launches`] | | says what to launch; needs no device |
 //!
+//! What takes more tensors, or several launches, is a [`Pass`]: a value with its places in it, [`BlockMask::forward`] for one.
+//! Every tier takes it: [`Context::run_pass`], [`submit_pass`](Context::submit_pass), [`record_pass`](Context::record_pass),
+//! [`kernels::PassPlan`], [`reference::run_pass`].
+//!
 //! For thousands of calls on the same buffers, [`Context::bind`] them once and record with many keys: [`Bound`]. A key may
 //! also lie in a buffer and advance there, so that a recorded sequence needs no host: [`BoundKey`]. A packed mask of yours
 //! is applied by [`Operation::ApplyMask`]. For your own fused kernels, [`wgsl`] has the keep rule and the normals as text.
@@ -82,8 +86,10 @@ mod kind;
 mod mask;
 pub mod normal_table;
 mod operation;
+mod pass;
 mod rate;
 pub mod reference;
+mod role;
 mod slices;
 mod view;
 pub mod wgsl;
@@ -102,6 +108,7 @@ pub use key::Key;
 pub use kind::Kind;
 pub use mask::{Dropout, Mask};
 pub use operation::Operation;
+pub use pass::{Pass, Place, Slice};
 pub use slices::Slices;
 pub use view::{MAX_AXES, View};
 #[cfg(feature = "gpu")]

@@ -70,10 +70,12 @@ fn measure(bench: &Bench, rounds: usize) -> Result<(), Box<dyn std::error::Error
                         Ranges::mask(seed_range, seeds, MaskFormat::Bits),
                     ),
                     2 => context.record_apply_mask(pass, &packed, 1.5, input, output),
-                    3 => context.record_block_mask(pass, counted, &packed, &scratch),
-                    4 => context.record_drop_block(pass, mask(BlockScaling::Expected)?, input, output, &scratch),
-                    5 => context.record_drop_block(pass, mask(BlockScaling::None)?, input, output, &scratch),
-                    _ => context.record_drop_block(pass, counted, input, output, &scratch),
+                    3 => context.record_pass(pass, counted.packed_mask(&packed).with_scratch(&scratch)),
+                    i => {
+                        let scaling = [BlockScaling::Expected, BlockScaling::None, BlockScaling::Count][i - 4];
+                        let blocks = mask(scaling)?.forward(input, output);
+                        context.record_pass(pass, blocks.with_scratch(&scratch))
+                    }
                 }
             })?;
             // The first round warms up.

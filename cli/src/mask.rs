@@ -128,7 +128,8 @@ pub fn run(args: &Args) -> Result<(), Error> {
 /// The mask of `DropBlock`, at once.
 fn write_blocks(args: &Args, blocks: &BlockMask, shape: &[u64]) -> Result<(), Error> {
     let mut sink = Sink::open(args.output.as_deref())?;
-    let words = args.processor.open()?.block_mask(blocks)?;
+    let mut words = vec![0; blocks.elements().div_ceil(32) as usize];
+    args.processor.open()?.run_pass(blocks.packed_mask(&mut words[..]))?;
     if args.format == Format::Npy {
         sink.write(&Vec::from(&Header::new("|b1", shape)))?;
     }

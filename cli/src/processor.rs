@@ -2,7 +2,7 @@
 
 use std::{num::NonZero, thread};
 
-use wgpu_dropout::{Audit, BlockMask, Context, Element, Error, Generator, Key, Mask, Operation, Slices, reference};
+use wgpu_dropout::{Audit, Context, Element, Error, Generator, Key, Mask, Operation, Pass, Slice, Slices, reference};
 
 pub enum Processor {
     Gpu(Context),
@@ -41,19 +41,11 @@ impl Processor {
         }
     }
 
-    /// `DropBlock`, forward or backward.
-    pub fn drop_block<T: Element>(&self, mask: &BlockMask, x: &[T]) -> Result<Vec<T>, Error> {
+    /// A pass, at once.
+    pub fn run_pass(&self, pass: Pass<Slice<'_>>) -> Result<(), Error> {
         match self {
-            Self::Gpu(context) => context.drop_block_blocking(mask, x),
-            Self::Cpu => reference::drop_block(mask, x),
-        }
-    }
-
-    /// The packed mask of `DropBlock`.
-    pub fn block_mask(&self, mask: &BlockMask) -> Result<Vec<u32>, Error> {
-        match self {
-            Self::Gpu(context) => context.block_mask_blocking(mask),
-            Self::Cpu => reference::drop_block_mask(mask),
+            Self::Gpu(context) => context.run_pass_blocking(pass),
+            Self::Cpu => reference::run_pass(pass),
         }
     }
 

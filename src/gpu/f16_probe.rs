@@ -60,14 +60,23 @@ impl Context {
 
     /// Probes where slices of this type need it. Integers are always right, so a failure is no error.
     pub(super) async fn prepare<T: Element>(&self) {
-        if T::DTYPE == Dtype::F16 {
+        self.prepare_for(T::DTYPE).await;
+    }
+
+    pub(super) async fn prepare_for(&self, dtype: Dtype) {
+        if dtype == Dtype::F16 {
             let _ = self.probe_f16().await;
         }
     }
 
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn prepare_blocking<T: Element>(&self) {
-        if T::DTYPE == Dtype::F16 {
+        self.prepare_for_blocking(T::DTYPE);
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn prepare_for_blocking(&self, dtype: Dtype) {
+        if dtype == Dtype::F16 {
             let _ = self.probe_f16_blocking();
         }
     }

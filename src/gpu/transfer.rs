@@ -12,16 +12,27 @@ impl Context {
     pub(super) fn upload(&self, reports: &mut Reports, bytes: &[u8]) -> Result<wgpu::Buffer, Error> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let buffer = self.create_buffer(reports, (bytes.len() as u64).next_multiple_of(4), usage)?;
+        self.write(reports, &buffer, 0, bytes)?;
+        Ok(buffer)
+    }
+
+    /// Writes into a buffer from a word on, padded to whole words.
+    pub(super) fn write(
+        &self,
+        reports: &mut Reports,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
         let (words, rest) = bytes.split_at(bytes.len() - bytes.len() % 4);
         reports.scoped(&self.inner.device, "upload", || {
-            self.inner.queue.write_buffer(&buffer, 0, words);
+            self.inner.queue.write_buffer(buffer, offset, words);
             if !rest.is_empty() {
                 let mut last = [0; 4];
                 last[..rest.len()].copy_from_slice(rest);
-                self.inner.queue.write_buffer(&buffer, words.len() as u64, &last);
+                self.inner.queue.write_buffer(buffer, offset + words.len() as u64, &last);
             }
-        })?;
-        Ok(buffer)
+        })
     }
 
     pub(super) fn create_buffer(

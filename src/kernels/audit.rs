@@ -2,14 +2,14 @@
 
 use super::{
     kernel::{Kernel, Program},
-    operand::{Binding, Layout, Operand, Role},
+    operand::{Binding, Layout, Operand},
     parameters::{Numbers, Parameters, small},
     plan::Launch,
     target::Target,
 };
-use crate::Dtype;
 #[cfg(feature = "gpu")]
 use crate::audit::Counts;
+use crate::{Dtype, role::Role};
 
 /// Words of the output of every comparison.
 #[cfg(feature = "gpu")]

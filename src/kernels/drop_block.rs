@@ -6,81 +6,60 @@
 
 use std::ops::Range;
 
-use smallvec::SmallVec;
-
 use super::{
     kernel::{BlockStep, Kernel, Program},
-    operand::{Binding, Bindings, Kind, Layout, Operand, Operands, Role, bindings, check},
+    operand::{Bindings, Kind, Operand, Operands, Tensor, bindings},
     parameters::{self, Parameters, small, words},
     plan::{KeyPlace, Launch, Launches, Plan},
     select::{Source, Task},
+    stage::Stage,
     target::Target,
 };
 use crate::{
-    BlockMask, BlockScaling, Dropout, Dtype, Error, MaskFormat, Operation, drop_block::Scratch, effect::Effect,
+    BlockMask, BlockScaling, Dropout, Error, MaskFormat, Operation, Pass,
+    drop_block::{BlockWork, Scratch},
+    effect::Effect,
+    pass::SCRATCH_ALIGNMENT,
+    role::Role,
 };
 
-/// What a call of `DropBlock` works on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BlockOperands {
-    pub(crate) output: BlockOutput,
-    /// In a buffer of its own.
-    pub(crate) scratch: Operand,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum BlockOutput {
-    Values {
-        dtype: Dtype,
-        input: Operand,
-        output: Operand,
-    },
-    /// The packed mask alone.
-    Mask(Operand),
-}
-
-/// Some launches of a call, and the bindings of group 0 for each of their chunks. Stages run in order.
-#[derive(Debug)]
-pub(crate) struct Stage {
-    pub(crate) chunks: Vec<(SmallVec<[Binding; 4]>, Layout)>,
-    pub(crate) launches: Launches,
-    /// Whether the scratch's header is bound as the scale.
-    #[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "the host layer binds"))]
-    pub(crate) reads_scale: bool,
-}
-
-/// The stages of a call, in order; none where nothing has to be done.
+/// The stages of a pass, in order; none where nothing has to be done.
 ///
 /// # Errors
-/// Those of the operands; [`Error::TooLarge`] where an axis has 2³¹ elements, planes that share masks are 2³² or more,
-/// or the rows under a block are more bits than a binding; [`Error::NoRate`] for a rate in a buffer; those of
-/// [`BlockMask::expected_scale`].
-pub(crate) fn stages(
+/// [`Error::TooLarge`] where an axis has 2³¹ elements, planes that share masks are 2³² or more, or the rows under a block are
+/// more bits than a binding; [`Error::NoRate`] for a rate in a buffer; those of [`BlockMask::expected_scale`].
+pub(super) fn stages(
     target: &Target,
-    mask: &BlockMask,
+    work: &BlockWork,
+    pass: &Pass<Tensor>,
     key: KeyPlace,
-    operands: &BlockOperands,
 ) -> Result<Vec<Stage>, Error> {
-    target.check()?;
     if let KeyPlace::RateBuffer { .. } = key {
         return Err(Error::NoRate { what: "DropBlock" });
     }
-    let of_output = check_output(mask, operands)?;
+    let mask = work.mask();
     if mask.elements() == 0 {
         return Ok(vec![]);
     }
+    let Some((output, scratch)) = pass.place(Role::Output).zip(pass.scratch) else { unreachable!("checked") };
+    let values = pass.place(Role::Input).map(|input| (output.dtype, input.operand));
+    let of_output = match values {
+        None => Operands::mask(MaskFormat::Bits, mask.elements(), output.operand)?,
+        Some((dtype, input)) => Operands::values(dtype, input, output.operand)?,
+    };
     if let Some(trivial) = mask.trivial()? {
-        let operation = match operands.output {
-            BlockOutput::Values { .. } => Operation::Forward(trivial),
-            BlockOutput::Mask(_) => Operation::KeepMask(trivial),
+        let operation = match work {
+            BlockWork::Forward(_) => Operation::Forward(trivial),
+            BlockWork::Mask(_) => Operation::KeepMask(trivial),
         };
         let plan = Plan::new(target, &of_output)?;
         let launches = plan.launches(&operation, KeyPlace::Parameters)?;
         return Ok(vec![Stage::of(&plan, launches)]);
     }
-    let mut call = Call { target, mask, operands, stages: vec![] };
+    let given = if values.is_none() { Some(output.operand) } else { None };
+    let mut call = Call { target, mask, packed_output: given, scratch: scratch.operand, stages: vec![] };
     let packed = call.packed_mask(key)?;
-    if let BlockOutput::Values { dtype, .. } = operands.output {
+    if let Some((dtype, _)) = values {
         let effect = match mask.scaling() {
             BlockScaling::Count => {
                 call.count(packed)?;
@@ -91,55 +70,23 @@ pub(crate) fn stages(
         };
         let plan = Plan::new(target, &of_output.with_packed_mask(packed)?)?;
         let launches = plan.launch_all(Task::Elementwise { effect, dtype }, Source::PackedMask)?;
-        let reads_scale = effect == Effect::ScaleInBuffer;
-        call.stages.push(Stage { reads_scale, ..Stage::of(&plan, launches) });
+        let header = Operand { size: HEADER, ..scratch.operand };
+        let scale = (effect == Effect::ScaleInBuffer).then_some(header);
+        call.stages.push(Stage { scale, ..Stage::of(&plan, launches) });
     }
     Ok(call.stages)
 }
 
-/// Checks the ranges, and returns those outside of the scratch.
-fn check_output(mask: &BlockMask, operands: &BlockOperands) -> Result<Operands, Error> {
-    let elements = mask.elements();
-    let of_output = match operands.output {
-        BlockOutput::Mask(output) => Operands::mask(MaskFormat::Bits, elements, output)?,
-        BlockOutput::Values { dtype, input, output } => {
-            let of_output = Operands::values(dtype, input, output)?;
-            if of_output.length != elements {
-                let remedy = "it must have as many elements as the shape of the block mask";
-                return Err(Error::Size { role: "input", size: input.size, remedy });
-            }
-            of_output
-        }
-    };
-    check("scratch", &operands.scratch, 4)?;
-    if !operands.scratch.offset.is_multiple_of(Scratch::ALIGNMENT) {
-        let (offset, alignment) = (operands.scratch.offset, Scratch::ALIGNMENT);
-        return Err(Error::Alignment { role: "scratch", offset, alignment });
-    }
-    if operands.scratch.size < mask.scratch_size() {
-        let remedy = "BlockMask::scratch_size says how many it needs";
-        return Err(Error::Size { role: "scratch", size: operands.scratch.size, remedy });
-    }
-    for (role, operand) in [("input", of_output.input), ("output", Some(of_output.output))] {
-        if operand.is_some_and(|operand| operand.buffer == operands.scratch.buffer) {
-            return Err(Error::ScratchBuffer { role });
-        }
-    }
-    Ok(of_output)
-}
-
-impl Stage {
-    fn of(plan: &Plan, launches: Launches) -> Self {
-        let chunk = |chunk| (SmallVec::from_slice(plan.bindings(chunk)), plan.layout(chunk));
-        Self { chunks: (0..plan.chunks()).map(chunk).collect(), launches, reads_scale: false }
-    }
-}
+/// Bytes at the start of the scratch that are read as a scale: a count of two words, and the scale.
+const HEADER: u64 = 16;
 
 /// A call whose stages are being put together.
 struct Call<'a> {
     target: &'a Target,
     mask: &'a BlockMask,
-    operands: &'a BlockOperands,
+    /// Where the packed mask itself is the output.
+    packed_output: Option<Operand>,
+    scratch: Operand,
     stages: Vec<Stage>,
 }
 
@@ -208,8 +155,7 @@ fn is_sparse(mask: &BlockMask) -> bool {
 impl Call<'_> {
     fn region(&self, region: usize) -> Operand {
         let of = Scratch::of(self.mask);
-        let scratch = self.operands.scratch;
-        Operand::new(scratch.buffer, scratch.offset + of.regions[region], of.region_size)
+        Operand::new(self.scratch.buffer, self.scratch.offset + of.regions[region], of.region_size)
     }
 
     /// Has the packed mask made, and returns where: in the output, or in the scratch.
@@ -241,15 +187,15 @@ impl Call<'_> {
         self.stages.push(Stage::of(&plan, launches));
 
         if is_sparse(mask) {
-            let output = match self.operands.output {
-                BlockOutput::Mask(output) => {
+            let output = match self.packed_output {
+                Some(output) => {
                     // It may begin anywhere.
                     let all = Plan::new(self.target, &Operands::mask(MaskFormat::Bits, mask.elements(), output)?)?;
                     let keeps_all = Operation::KeepMask(Dropout::new(0.0)?.mask(mask.key()));
                     self.stages.push(Stage::of(&all, all.launches(&keeps_all, KeyPlace::Parameters)?));
                     output
                 }
-                BlockOutput::Values { .. } => {
+                None => {
                     let output = Operand { size: MaskFormat::Bits.size(mask.elements()), ..self.region(1) };
                     let stage = self.fill(output)?;
                     self.stages.push(stage);
@@ -263,8 +209,8 @@ impl Call<'_> {
         let spreadings = spreadings(size, block);
         let bits = MaskFormat::Bits.size(mask.elements());
         let in_region = |operand: Operand| Operand { size: bits, ..operand };
-        let target = |step: usize| match (self.operands.output, step == spreadings.len()) {
-            (BlockOutput::Mask(output), true) => output,
+        let target = |step: usize| match (self.packed_output, step == spreadings.len()) {
+            (Some(output), true) => output,
             _ => in_region(self.region((step + 1) % 2)),
         };
         let (first, others) = (target(0), (1..=spreadings.len()).map(target).collect::<Vec<_>>());
@@ -446,7 +392,7 @@ impl Call<'_> {
         let numbers = Operand::new(free.buffer, free.offset, (packed.size / 4).div_ceil(per_number) * 4);
         let stage = self.numbers(BlockStep::Count, packed, numbers, per_number, elements)?;
         self.stages.push(stage);
-        let header = Operand::new(free.buffer, self.operands.scratch.offset, Scratch::ALIGNMENT);
+        let header = Operand::new(free.buffer, self.scratch.offset, SCRATCH_ALIGNMENT);
         let stage = self.numbers(BlockStep::Scale, numbers, header, u64::MAX, elements)?;
         self.stages.push(stage);
         Ok(())
@@ -518,7 +464,7 @@ impl Call<'_> {
         // Bits are counted in 32 bits, and workgroups in two dimensions.
         let at_most = if step == BlockStep::Scale { 1 << 26 } else { (most * most * per_workgroup).min(1 << 26) };
         let room = self.room();
-        let mut stage = Stage { chunks: vec![], launches: Launches::new(), reads_scale: false };
+        let mut stage = Stage { chunks: vec![], launches: Launches::new(), scale: None };
         let mut first = 0;
         while first < length {
             let mut count = (length - first).min(at_most.next_multiple_of(multiple));
@@ -598,20 +544,8 @@ struct Chunk {
     output_offset: u32,
 }
 
-/// The kernels that calls of `DropBlock` can have besides those of every operation.
-pub(super) fn reachable(target: &Target) -> Vec<Kernel> {
-    let mut kernels = vec![];
-    for stage in scenarios()
-        .into_iter()
-        .flat_map(|(mask, operands)| stages(target, &mask, KeyPlace::Parameters, &operands).into_iter().flatten())
-    {
-        kernels.extend(stage.launches.iter().map(|launch| *launch.kernel()));
-    }
-    kernels
-}
-
-/// Calls that together choose every kernel.
-fn scenarios() -> Vec<(BlockMask, BlockOperands)> {
+/// Passes that together choose every kernel.
+pub(super) fn scenarios() -> Vec<Pass<Tensor>> {
     let mut scenarios = vec![];
     let shape = [3, 2, 64, 67];
     for (p, shared, block) in [
@@ -629,11 +563,11 @@ fn scenarios() -> Vec<(BlockMask, BlockOperands)> {
             let Ok(mask) = mask else { continue };
             let scratch = Operand::new(9, 0, mask.scratch_size());
             let packed = Operand::new(0, 0, MaskFormat::Bits.size(mask.elements()));
-            scenarios.push((mask, BlockOperands { output: BlockOutput::Mask(packed), scratch }));
-            for &dtype in Dtype::ALL {
+            scenarios.push(mask.packed_mask(packed).with_scratch(scratch));
+            for &dtype in crate::Dtype::ALL {
                 for (input, output) in super::reachable::places(dtype, mask.elements()) {
-                    scenarios
-                        .push((mask, BlockOperands { output: BlockOutput::Values { dtype, input, output }, scratch }));
+                    let of = |operand: Operand| operand.with_dtype(dtype);
+                    scenarios.push(mask.forward(of(input), of(output)).with_scratch(scratch));
                 }
             }
         }

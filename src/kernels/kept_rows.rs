@@ -4,13 +4,13 @@ use smallvec::{SmallVec, smallvec};
 
 use super::{
     kernel::{Kernel, Program},
-    operand::{Binding, Layout, Operand, Role, check, check_apart},
+    operand::{Binding, Layout, Operand, check, check_apart},
     parameters::{Numbers, small},
     plan::{Chunk, KeyPlace, Launch, Launches},
     select::{Part, Source, Task},
     target::Target,
 };
-use crate::{Error, Mask, MaskFormat, Operation};
+use crate::{Error, Mask, MaskFormat, Operation, role::Role};
 
 /// Bytes of the arguments: workgroups in x, y and z, and the number of kept rows.
 const ARGUMENTS: u64 = 16;

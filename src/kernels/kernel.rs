@@ -6,11 +6,11 @@ use smallvec::SmallVec;
 
 use super::{
     fragment,
-    operand::{Layout, Role},
+    operand::Layout,
     parameters::{Block, MAX_IMMEDIATES},
     target::{F16Conversion, ParameterStyle, Style, Target},
 };
-use crate::{Dtype, Generator, MaskFormat, audit::Bits};
+use crate::{Dtype, Generator, MaskFormat, audit::Bits, role::Role};
 
 /// One compute kernel: a small value that names a WGSL text. Equal kernels have equal texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -384,7 +384,7 @@ impl Kernel {
 
     /// Storage buffers that a pipeline binds.
     pub(crate) fn storage_buffers(&self) -> u32 {
-        u32::from(self.layout.count()) + u32::from(self.key_is_in_buffer())
+        u32::from(self.layout.count()) + u32::from(self.key_binding().is_some())
     }
 
     /// Which binding shows what.

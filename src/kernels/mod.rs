@@ -37,9 +37,11 @@ mod kernel;
 mod local;
 mod operand;
 mod parameters;
+mod pass;
 mod plan;
 mod reachable;
 mod select;
+mod stage;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -47,19 +49,19 @@ mod tests;
 mod translation_tests;
 
 pub use kernel::Kernel;
-pub use operand::{Binding, Operand, Operands};
+pub use operand::{Binding, Operand, Operands, Tensor};
 pub(crate) use parameters::words;
+pub use pass::PassPlan;
 pub use plan::{KeyPlace, Launch, Launches, Plan};
 pub use reachable::reachable;
 #[cfg(feature = "internal-faults")]
 #[doc(hidden)]
 pub use reachable::{Scenario, scenarios};
+pub use stage::Stage;
 pub use target::{F16Conversion, ParameterStyle, Schedule, Style, Target};
 
 #[cfg(feature = "gpu")]
 pub(crate) use audit::{AUDIT_WORDS, Comparison};
-#[cfg(feature = "gpu")]
-pub(crate) use drop_block::{BlockOperands, BlockOutput, Stage, stages};
 #[cfg(feature = "gpu")]
 pub(crate) use kept_rows::KeptRows;
 #[cfg(feature = "gpu")]

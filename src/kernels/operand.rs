@@ -5,7 +5,7 @@ use std::fmt::Write;
 use smallvec::SmallVec;
 
 use super::{parameters::byte, target::Target};
-use crate::{Dtype, Error, MaskFormat};
+use crate::{Dtype, Error, MaskFormat, pass, pass::Place, role::Role};
 
 /// A range of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,39 @@ impl Operand {
     /// The first 4-byte word, and one past the last.
     fn words(&self) -> (u64, u64) {
         (self.offset / 4, self.end().div_ceil(4))
+    }
+}
+
+/// A tensor of a [`Pass`](crate::Pass): a range of a buffer and how its elements are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    pub(crate) operand: Operand,
+    pub(crate) dtype: Dtype,
+}
+
+impl Operand {
+    /// The range with elements of a type.
+    pub const fn with_dtype(self, dtype: Dtype) -> Tensor {
+        Tensor { operand: self, dtype }
+    }
+}
+
+/// Of f32.
+impl From<Operand> for Tensor {
+    fn from(operand: Operand) -> Self {
+        operand.with_dtype(Dtype::F32)
+    }
+}
+
+impl pass::sealed::Sealed for Tensor {}
+
+impl Place for Tensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn bytes(&self) -> u64 {
+        self.operand.size
     }
 }
 
@@ -230,37 +263,6 @@ impl Binding {
     }
 }
 
-/// What an operand is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Input,
-    Other,
-    PackedMask,
-    RowIds,
-    Output,
-    /// Of kept rows: what an indirect dispatch over them takes.
-    Arguments,
-    /// Of an audit: what the input is compared with.
-    Expected,
-}
-
-impl Role {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Input, Self::Other, Self::PackedMask, Self::RowIds, Self::Output, Self::Arguments, Self::Expected];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Arguments => "arguments",
-            Self::Expected => "expected",
-            Self::Input => "input",
-            Self::Other => "other",
-            Self::PackedMask => "packed_mask",
-            Self::RowIds => "row_ids",
-            Self::Output => "output",
-        }
-    }
-}
-
 /// Which binding shows which operand. What of the bindings a kernel's text depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Layout {
@@ -349,13 +351,13 @@ fn declare_access(text: &mut String, role: Role, binding: &str, quads: bool, wri
         }
     };
     let _ = writeln!(text, "fn {name}_word(i: u32) -> u32 {{ return {word}; }}");
-    if matches!(role, Role::Input | Role::Other) {
+    if !matches!(role, Role::PackedMask | Role::RowIds | Role::Output | Role::Arguments | Role::Expected) {
         let _ = writeln!(text, "fn {name}_quad(i: u32) -> vec4<u32> {{ return {quad}; }}");
     }
     if role == Role::Arguments {
         let _ = writeln!(text, "fn store_{name}_word(i: u32, x: u32) {{ {word} = x; }}");
     }
-    if role == Role::Output && written {
+    if role.is_written() && role != Role::Arguments && written {
         let store_quad = match quads {
             true => format!("{binding}[i] = x;"),
             false => (0..4).map(|j| format!("{binding}[4u * i + {j}u] = x[{j}];")).collect::<Vec<_>>().join(" "),
@@ -372,22 +374,26 @@ pub(crate) struct Bindings {
     pub(crate) offsets: [u64; Role::ALL.len()],
 }
 
-/// Binds parts of operands: `parts` gives the bytes of each role's range.
+/// Binds parts of an operation's operands: `parts` gives the bytes of each role's range.
 pub(crate) fn bindings(operands: &Operands, parts: impl Fn(Role) -> std::ops::Range<u64>, target: &Target) -> Bindings {
-    let of_role = |role| match role {
-        Role::Input => operands.input,
-        Role::Other => operands.other,
-        Role::PackedMask => operands.packed_mask,
-        Role::RowIds => operands.row_ids,
-        // Not of an operation's kernels.
-        Role::Arguments | Role::Expected => None,
-        Role::Output => Some(operands.output),
-    };
-    let written = |operand: &Operand| operand.buffer == operands.output.buffer;
+    let all = [
+        (Role::Input, operands.input),
+        (Role::Other, operands.other),
+        (Role::PackedMask, operands.packed_mask),
+        (Role::RowIds, operands.row_ids),
+        (Role::Output, Some(operands.output)),
+    ];
+    let there = all.into_iter().filter_map(|(role, operand)| Some((role, operand?, parts(role))));
+    bind_parts(&there.collect::<SmallVec<[_; 5]>>(), target)
+}
+
+/// Binds parts of operands, each with the bytes of its range: those of a buffer that is written to share a binding where they
+/// would overlap.
+pub(crate) fn bind_parts(parts: &[(Role, Operand, std::ops::Range<u64>)], target: &Target) -> Bindings {
+    let written = |buffer: u32| parts.iter().any(|(role, other, _)| role.is_written() && other.buffer == buffer);
     let mut list: SmallVec<[Binding; 4]> = SmallVec::new();
-    for role in Role::ALL {
-        let Some(operand) = of_role(role) else { continue };
-        let mut binding = Binding::of(&operand, &parts(role), written(&operand), target);
+    for (_, operand, part) in parts {
+        let mut binding = Binding::of(operand, part, written(operand.buffer), target);
         // Joined with one it may overlap another.
         while let Some(i) = list.iter().position(|other| binding.join(other, binding.written)) {
             list.remove(i);
@@ -396,17 +402,16 @@ pub(crate) fn bindings(operands: &Operands, parts: impl Fn(Role) -> std::ops::Ra
     }
     let mut layout = Layout { bindings: [None; Role::ALL.len()], written: 0, count: byte(list.len() as u64) };
     let mut offsets = [0; Role::ALL.len()];
-    for role in Role::ALL {
-        let Some(operand) = of_role(role) else { continue };
-        let start = operand.offset + parts(role).start;
+    for (role, operand, part) in parts {
+        let start = operand.offset + part.start;
         let holds = |binding: &Binding| {
-            let reaches = binding.offset <= start && operand.offset + parts(role).end <= binding.end();
+            let reaches = binding.offset <= start && operand.offset + part.end <= binding.end();
             binding.buffer == operand.buffer && reaches
         };
         if let Some(i) = list.iter().position(holds) {
-            layout.bindings[role as usize] = Some(byte(i as u64));
+            layout.bindings[*role as usize] = Some(byte(i as u64));
             layout.written |= u8::from(list[i].written) << i;
-            offsets[role as usize] = start - list[i].offset;
+            offsets[*role as usize] = start - list[i].offset;
         }
     }
     Bindings { list, layout, offsets }

@@ -6,12 +6,12 @@ use smallvec::SmallVec;
 
 use super::{
     kernel::{Kernel, KeySource, Program},
-    operand::{Binding, Bindings, Kind, Layout, Operands, Role, bindings},
+    operand::{Binding, Bindings, Kind, Layout, Operands, bindings},
     parameters::{Numbers, Parameters},
     select::{Part, Source, Task},
     target::{RUN, Target},
 };
-use crate::{Dropout, Dtype, Error, Generator, Key, MaskFormat, Operation, rate};
+use crate::{Dropout, Dtype, Error, Generator, Key, MaskFormat, Operation, rate, role::Role};
 
 /// Operands made ready for launches: split into chunks that the target can bind.
 ///

@@ -7,7 +7,9 @@ use super::{
     kept_rows::KeptRows,
     kernel::Kernel,
     operand::{Operand, Operands},
+    pass::PassPlan,
     plan::{self, KeyPlace, Plan},
+    stage::Stage,
     target::Target,
 };
 use crate::{Dropout, Dtype, Error, Generator, Key, Kind, Mask, MaskFormat, Operation, View};
@@ -35,7 +37,11 @@ pub fn reachable(target: &Target) -> Vec<Kernel> {
         }
     }
     kernels.extend(Dtype::ALL.iter().map(|&dtype| *Comparison::reachable(target, dtype).kernel()));
-    kernels.extend(super::drop_block::reachable(target));
+    for pass in super::pass::scenarios() {
+        let plan = PassPlan::new(target, &pass, KeyPlace::Parameters);
+        let launches = plan.iter().flat_map(PassPlan::stages).flat_map(Stage::launches);
+        kernels.extend(launches.map(|launch| *launch.kernel()));
+    }
     kernels.insert(*plan::advance_key(target, 0, 1).kernel());
     kernels.insert(*plan::probe_f16(target).kernel());
     kernels.extend(Generator::ALL.iter().map(|&generator| *plan::random_blocks(target, generator, 1).kernel()));

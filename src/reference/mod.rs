@@ -9,6 +9,7 @@ mod dropout;
 mod keep_rule;
 mod kept_rows;
 mod normal;
+mod pass;
 mod philox4x32;
 mod threefry4x32;
 
@@ -24,5 +25,6 @@ pub use keep_rule::{KEEP_DOMAIN, keeps, random_block, uniform};
 pub(crate) use kept_rows::check_rows;
 pub use kept_rows::{kept_rows, kept_rows_dispatch};
 pub use normal::{NORMAL_DOMAIN, normal, normal_q21, normal_q21_of, normals, normals_q21};
+pub use pass::run_pass;
 pub use philox4x32::{philox4x32, philox4x32_10};
 pub use threefry4x32::{threefry4x32, threefry4x32_20};

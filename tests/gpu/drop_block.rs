@@ -19,6 +19,18 @@ fn mask(p: f64, block: &[u64], shape: &[u64], shared: &[usize], scaling: BlockSc
     drop_block.shared_mask(Key::new(17).with_layer(2), shape, shared).unwrap().at(start).unwrap()
 }
 
+fn run<T: Element>(context: &Context, mask: &BlockMask, x: &[T]) -> Result<Vec<T>, Error> {
+    let mut y = x.to_vec();
+    context.run_pass_blocking(mask.forward(x, &mut y))?;
+    Ok(y)
+}
+
+fn packed_mask(context: &Context, mask: &BlockMask) -> Result<Vec<u32>, Error> {
+    let mut words = vec![0; mask.elements().div_ceil(32) as usize];
+    context.run_pass_blocking(mask.packed_mask(&mut words[..]))?;
+    Ok(words)
+}
+
 fn words<T: Element>(values: &[T]) -> Vec<u32> {
     let mut bytes = bytemuck::cast_slice::<T, u8>(values).to_vec();
     // The other half of a last word is not of the range.
@@ -54,13 +66,15 @@ fn check<T: Element>(context: &Context, mask: &BlockMask, shifts: [usize; 2], na
     let in_scratch = BufferRange::new(&scratch, 256, mask.scratch_size());
 
     let mut encoder = context.device().create_command_encoder(&Default::default());
-    context
-        .record_drop_block(&mut encoder, mask, range(&input, input_shift), range(&output, output_shift), in_scratch)
-        .unwrap();
     let both = range(&in_place, output_shift);
-    context.record_drop_block(&mut encoder, mask, both, both, in_scratch).unwrap();
     let to = BufferRange::new(&packed, 4, mask_words as u64 * 4);
-    context.record_block_mask(&mut encoder, mask, to, in_scratch).unwrap();
+    for pass in [
+        mask.forward(range(&input, input_shift), range(&output, output_shift)),
+        mask.forward(both, both),
+        mask.packed_mask(to),
+    ] {
+        context.record_pass(&mut encoder, pass.with_scratch(in_scratch)).unwrap();
+    }
     context.queue().submit([encoder.finish()]);
 
     let expected = reference::drop_block(mask, &x).unwrap();
@@ -87,12 +101,12 @@ fn known_answers() {
     for subject in subjects() {
         for answer in drop_blocks() {
             let mask = answer.mask(BlockScaling::Count);
-            answer.check(&subject.context.block_mask_blocking(&mask).unwrap()).unwrap();
+            answer.check(&packed_mask(&subject.context, &mask).unwrap()).unwrap();
             for (scaling, scale) in
                 [(BlockScaling::Count, answer.scale_count), (BlockScaling::Expected, answer.scale_expected)]
             {
                 let x = vec![1.0; mask.elements() as usize];
-                let y = subject.context.drop_block_blocking(&answer.mask(scaling), &x).unwrap();
+                let y = run(&subject.context, &answer.mask(scaling), &x).unwrap();
                 let kept = y.iter().filter(|y| y.to_bits() == scale && scale != 0).count();
                 let zeros = y.iter().filter(|y| y.to_bits() == 0).count();
                 assert_eq!((kept as u64, kept + zeros), (answer.kept, x.len()), "{} {answer:?}", subject.name);
@@ -171,7 +185,7 @@ fn without_random_numbers() {
         let drop_block = DropBlock::new(0.5, &[2]).unwrap().with_training(false);
         let mask = drop_block.mask(Key::new(1), &[2, 300]).unwrap();
         let x = [f32::from_bits(0x7fa0_0001); 600];
-        let y = subject.context.drop_block_blocking(&mask, &x).unwrap();
+        let y = run(&subject.context, &mask, &x).unwrap();
         assert!(y.iter().all(|y| y.to_bits() == 0x7fa0_0001), "{}", subject.name);
     }
 }
@@ -182,8 +196,7 @@ fn kept_bits_stay_without_a_scale() {
     fn check<T: Element>(context: &Context, bytes: Vec<u8>) {
         let x: Vec<T> = bytemuck::pod_collect_to_vec(&bytes);
         let mask = mask(0.4, &[3], &[1, x.len() as u64], &[], BlockScaling::None, 3);
-        let (y, expected) =
-            (context.drop_block_blocking(&mask, &x).unwrap(), reference::drop_block(&mask, &x).unwrap());
+        let (y, expected) = (run(context, &mask, &x).unwrap(), reference::drop_block(&mask, &x).unwrap());
         assert_eq!(bytemuck::cast_slice::<T, u8>(&y), bytemuck::cast_slice::<T, u8>(&expected));
     }
     for subject in subjects() {
@@ -196,7 +209,7 @@ fn kept_bits_stay_without_a_scale() {
         for scaling in SCALINGS {
             for poison in [f32::NAN, f32::INFINITY, -0.0] {
                 let mask = mask(0.5, &[9], &[50, 9], &[], scaling, 0);
-                let y = subject.context.drop_block_blocking(&mask, &[poison; 450]).unwrap();
+                let y = run(&subject.context, &mask, &[poison; 450]).unwrap();
                 let keep = reference::drop_block_mask(&mask).unwrap();
                 for (j, y) in y.iter().enumerate() {
                     assert!(keep[j / 32] >> (j % 32) & 1 == 1 || y.to_bits() == 0, "{} {poison}", subject.name);
@@ -234,11 +247,11 @@ fn shards_are_the_whole() {
         {
             let mask = mask(0.2, &[3, 5], &[4, 3, 17, 19], shared, scaling, 1000);
             let x: Vec<f32> = elements(mask.elements());
-            let whole = subject.context.drop_block_blocking(&mask, &x).unwrap();
+            let whole = run(&subject.context, &mask, &x).unwrap();
             for cut in [1, 5, 11] {
                 let part = |first: u64, count: u64| {
                     let x = &x[first as usize * 17 * 19..][..count as usize * 17 * 19];
-                    subject.context.drop_block_blocking(&mask.planes(first, count).unwrap(), x).unwrap()
+                    run(&subject.context, &mask.planes(first, count).unwrap(), x).unwrap()
                 };
                 assert_eq!([part(0, cut), part(cut, 12 - cut)].concat(), whole, "{} {scaling:?}", subject.name);
             }
@@ -271,7 +284,7 @@ fn more_than_a_binding() {
         }
         // Rows under a block that do not fit a binding.
         let wide = mask(0.1, &[9, 3], &[20, 9000], &[], BlockScaling::None, 0);
-        let error = context.block_mask_blocking(&wide).unwrap_err();
+        let error = packed_mask(&context, &wide).unwrap_err();
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     }
 }
@@ -292,9 +305,10 @@ fn keys_in_buffers_and_passes() {
         let mut encoder = context.device().create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            context.record_drop_block(&mut pass, block_mask.keyed_by(&bound), &data, &data, &scratch).unwrap();
+            let in_place = || block_mask.forward(&data, &data).with_scratch(&scratch);
+            context.record_pass(&mut pass, in_place().keyed_by(&bound)).unwrap();
             bound.record_advance(&mut pass, 1).unwrap();
-            context.record_drop_block(&mut pass, block_mask.keyed_by(&bound), &data, &data, &scratch).unwrap();
+            context.record_pass(&mut pass, in_place().keyed_by(&bound)).unwrap();
         }
         context.queue().submit([encoder.finish()]);
         let once = reference::drop_block(&block_mask.with_key(key), &x).unwrap();
@@ -302,12 +316,9 @@ fn keys_in_buffers_and_passes() {
         let [data] = read(context, [&data]);
         assert_words(&data, &words(&twice), || subject.name.clone());
 
-        let on_key = context.record_drop_block(
+        let on_key = context.record_pass(
             &mut context.device().create_command_encoder(&Default::default()),
-            block_mask.keyed_by(&bound),
-            &scratch,
-            &scratch,
-            &key_buffer,
+            block_mask.forward(&scratch, &scratch).with_scratch(&key_buffer).keyed_by(&bound),
         );
         assert!(matches!(on_key, Err(Error::SameBuffer)), "{on_key:?}");
     }
@@ -318,9 +329,11 @@ fn the_async_tier() {
     for subject in subjects() {
         let mask = mask(0.3, &[3, 3], &[2, 3, 21, 22], &[], BlockScaling::Count, 3);
         let x: Vec<f16> = elements(mask.elements());
-        let y = pollster::block_on(subject.context.drop_block(&mask, &x)).unwrap();
+        let mut y = x.clone();
+        pollster::block_on(subject.context.run_pass(mask.forward(&x, &mut y))).unwrap();
         assert_words(&words(&y), &words(&reference::drop_block(&mask, &x).unwrap()), || subject.name.clone());
-        let keep = pollster::block_on(subject.context.block_mask(&mask)).unwrap();
+        let mut keep = vec![0; x.len().div_ceil(32)];
+        pollster::block_on(subject.context.run_pass(mask.packed_mask(&mut keep[..]))).unwrap();
         assert_words(&keep, &reference::drop_block_mask(&mask).unwrap(), || subject.name.clone());
     }
 }
@@ -336,7 +349,9 @@ fn errors_name_the_value() {
         let message = result.unwrap_err().to_string();
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
     };
-    let submit = |input, output, scratch| context.submit_drop_block(mask, input, output, scratch);
+    let submit = |input: BufferRange<'_>, output: BufferRange<'_>, scratch: BufferRange<'_>| {
+        context.submit_pass(mask.forward(input, output).with_scratch(scratch))
+    };
     let range = |buffer, offset, size| BufferRange::new(buffer, offset, size);
     let (input, output) = (range(&x, 0, 1536), range(&y, 0, 1536));
     let size = mask.scratch_size();
@@ -347,16 +362,21 @@ fn errors_name_the_value() {
     says(submit(input, output, range(&x, 0, 1536)), &["scratch", "input"]);
     says(submit(input, output, range(&y, 0, 1536)), &["scratch", "output"]);
     says(submit(range(&x, 0, 1532), range(&y, 0, 1532), range(&scratch, 0, size)), &["input", "1532", "shape"]);
-    says(submit(input, range(&y, 0, 1532), range(&scratch, 0, size)), &["1532", "same length"]);
+    says(submit(input, range(&y, 0, 1532), range(&scratch, 0, size)), &["output", "1532", "shape"]);
     says(submit(input.with_dtype(Dtype::F16), output, range(&scratch, 0, size)), &["f16", "f32"]);
-    says(submit(range(&x, 0, 1024), range(&x, 512, 1024), range(&scratch, 0, size)), &["overlap"]);
-    let error = context.drop_block_blocking(&mask, &[0.0_f32; 5]).unwrap_err().to_string();
+    let both = buffer(context, &[0; 768]);
+    says(submit(range(&both, 0, 1536), range(&both, 512, 1536), range(&scratch, 0, size)), &["overlap"]);
+    says(context.submit_pass(mask.forward(input, output)), &["scratch", "with_scratch"]);
+    let error = run(context, &mask, &[0.0_f32; 5]).unwrap_err().to_string();
     assert!(error.contains("20 bytes"), "{error}");
+    let x = [0.0_f32; 384];
+    let error = context.run_pass_blocking(mask.forward(&x[..], &x[..])).unwrap_err().to_string();
+    assert!(error.contains("mutable"), "{error}");
 
     let (few, queue) = device(subject, |descriptor| {
         descriptor.required_limits.max_storage_buffers_per_shader_stage = 3;
     });
     let context = Context::from_device(few, queue).unwrap();
-    let error = context.drop_block_blocking(&mask, &[0.0_f32; 384]).unwrap_err().to_string();
+    let error = run(&context, &mask, &[0.0_f32; 384]).unwrap_err().to_string();
     assert!(error.contains("max_storage_buffers_per_shader_stage"), "{error}");
 }

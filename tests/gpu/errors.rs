@@ -133,7 +133,7 @@ fn keys_and_given_masks_in_buffers() {
     let blocks = DropBlock::new(0.1, &[3]).unwrap().mask(Key::new(1), &[256]).unwrap();
     let mut encoder = context.device().create_command_encoder(&Default::default());
     let scratch = buffer(context, &vec![0; blocks.scratch_size() as usize / 4]);
-    let refused = context.record_drop_block(&mut encoder, blocks.keyed_by(&key), &b, &b, &scratch);
+    let refused = context.record_pass(&mut encoder, blocks.forward(&b, &b).with_scratch(&scratch).keyed_by(&key));
     assert_error!(refused, Error::NoRate { .. }, "DropBlock", "bind_key");
 
     let apply = |given, input, output| context.submit_apply_mask(given, 2.0, input, output);
