@@ -34,7 +34,7 @@ fn throughput(criterion: &mut Criterion) {
     }
     for op in [Op::Forward, Op::InPlace, Op::Mask].into_iter().chain(Op::FAMILY) {
         let subject = Subject { op, dtype: Dtype::F32, generator: Generator::default(), p: 0.1 };
-        let bound = BoundSubject::new(&bench.context, op, Dtype::F32, &sets[0], N).expect("buffers that fit");
+        let bound = BoundSubject::new(&bench.context, &subject, &sets[0], N).expect("buffers that fit");
         group.throughput(Throughput::Bytes(op.bytes(Dtype::F32, N)));
         group.bench_function(op.name(), |bencher| {
             bencher.iter_custom(|iterations| {

@@ -39,6 +39,8 @@ pub enum Op {
     Normals,
     /// What is dropped comes from a second input.
     Select,
+    /// Blocks of 7 × 7 in planes of 64 × 64, or of 32 × 32 where there are fewer elements; the scale is counted.
+    DropBlock,
 }
 
 /// Elements of a plane of channel dropout: 56 × 56, the largest in the body of a ResNet.
@@ -65,7 +67,7 @@ impl Op {
     ];
 
     /// Masks that are shared or looked up, other kinds, and what else random numbers are used for.
-    pub const FAMILY: [Self; 10] = [
+    pub const FAMILY: [Self; 11] = [
         Self::Channel,
         Self::StochasticDepth,
         Self::Locked,
@@ -76,6 +78,7 @@ impl Op {
         Self::Gaussian,
         Self::Normals,
         Self::Select,
+        Self::DropBlock,
     ];
 
     /// The names of all.
@@ -103,6 +106,7 @@ impl Op {
             Self::Gaussian => "Gaussian dropout",
             Self::Normals => "normals",
             Self::Select => "select",
+            Self::DropBlock => "DropBlock, blocks of 7 × 7",
         }
     }
 

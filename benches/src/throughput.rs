@@ -3,8 +3,8 @@
 use half::{bf16, f16};
 use serde::Serialize;
 use wgpu_dropout::{
-    Bound, BufferRange, Context, Dropout, Dtype, Element, Generator, Key, Mask, MaskFormat, Operation, Options, Ranges,
-    Record, Slices, reference, requirements,
+    BlockMask, Bound, BufferRange, Context, DropBlock, Dropout, Dtype, Element, Generator, Key, Mask, MaskFormat,
+    Operation, Options, Ranges, Record, Slices, reference, requirements,
     wgpu::{self, util::DeviceExt},
 };
 
@@ -40,6 +40,13 @@ impl Subject {
         let one = |op| Self { op, dtype: Dtype::F32, generator: Generator::default(), p: 0.1 };
         all.extend(Op::FAMILY.map(one));
         all
+    }
+
+    /// The block mask of `n` elements, a power of two from 2¹⁰ on.
+    fn block_mask(&self, n: u64) -> Result<BlockMask, wgpu_dropout::Error> {
+        let side = if n < 1 << 12 { 32 } else { 64 };
+        let drop_block = DropBlock::new(self.p, &[7, 7])?.with_generator(self.generator);
+        drop_block.mask(Key::new(42), &[n / (side * side), side, side])
     }
 
     /// The mask of `n` elements.
@@ -210,6 +217,10 @@ const ROTATED_BYTES: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct BoundSubject {
     bound: Bound,
+    /// Of a pass.
+    scratch: Option<wgpu::Buffer>,
+    context: Context,
+    buffers: [wgpu::Buffer; 2],
     op: Op,
     /// Elements.
     n: u64,
@@ -220,13 +231,8 @@ impl BoundSubject {
     ///
     /// # Errors
     /// Those of the library.
-    pub fn new(
-        context: &Context,
-        op: Op,
-        dtype: Dtype,
-        [input, output]: &[wgpu::Buffer; 2],
-        n: u64,
-    ) -> Result<Self, Error> {
+    pub fn new(context: &Context, subject: &Subject, buffers: &[wgpu::Buffer; 2], n: u64) -> Result<Self, Error> {
+        let (Subject { op, dtype, .. }, [input, output]) = (*subject, buffers);
         let range = |buffer| BufferRange::new(buffer, 0, n * dtype.size()).with_dtype(dtype);
         let upload = |contents: &[u8]| {
             let usage = wgpu::BufferUsages::STORAGE;
@@ -256,7 +262,17 @@ impl BoundSubject {
                 ranges.with_row_ids(&ids)
             }
         };
-        Ok(Self { bound: context.bind(ranges)?, op, n })
+        let scratch = match op {
+            Op::DropBlock => Some(context.device().create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: subject.block_mask(n)?.scratch_size(),
+                usage: wgpu::BufferUsages::STORAGE,
+                mapped_at_creation: false,
+            })),
+            _ => None,
+        };
+        let (context, buffers) = (context.clone(), buffers.clone());
+        Ok(Self { bound: context.bind(ranges)?, scratch, context, buffers, op, n })
     }
 
     /// Appends the operation.
@@ -264,6 +280,12 @@ impl BoundSubject {
     /// # Errors
     /// Those of the library.
     pub fn record(&self, recorder: &mut impl Record, subject: &Subject) -> Result<(), wgpu_dropout::Error> {
+        if let Some(scratch) = &self.scratch {
+            let range = |buffer| BufferRange::new(buffer, 0, self.n * subject.dtype.size()).with_dtype(subject.dtype);
+            let [input, output] = [&self.buffers[0], &self.buffers[1]].map(range);
+            let pass = subject.block_mask(self.n)?.forward(input, output);
+            return self.context.record_pass(recorder, pass.with_scratch(scratch));
+        }
         let mask = subject.mask(self.n);
         let operation = match self.op {
             Op::Normals => return self.bound.record_normals(recorder, mask.generator(), mask.key(), 0),
@@ -308,7 +330,7 @@ pub fn measure(bench: &Bench, sizes: &Sizes, mut progress: impl FnMut(u64, usize
             }
         }
         for subject in &subjects {
-            let bind = |set| BoundSubject::new(&bench.context, subject.op, subject.dtype, set, n);
+            let bind = |set| BoundSubject::new(&bench.context, subject, set, n);
             let binds = sets(subject.dtype).iter().map(bind).collect::<Result<_, _>>()?;
             timings.push(Timing { work: Work::Dropout(subject, binds), milliseconds: vec![] });
         }
@@ -426,16 +448,18 @@ fn quartiles(samples: &[f64]) -> [f64; 3] {
 fn check(bench: &Bench, subject: &Subject) -> Result<(), Error> {
     const N: u64 = 10_007;
     let &Subject { op, dtype, generator, p } = subject;
+    // A block mask has whole planes.
+    let n = if op == Op::DropBlock { 1 << 13 } else { N };
     let context = &bench.context;
-    let buffers = &bench.buffers(dtype, N.next_multiple_of(2))[0];
-    let bound = BoundSubject::new(context, op, dtype, buffers, N)?;
+    let buffers = &bench.buffers(dtype, n.next_multiple_of(2))[0];
+    let bound = BoundSubject::new(context, subject, buffers, n)?;
     let mut encoder = context.device().create_command_encoder(&Default::default());
     bound.record(&mut encoder, subject)?;
     let actual = bench.timer.read(encoder, &buffers[1])?;
     let expected = match dtype {
-        Dtype::F32 => expected::<f32>(subject, N)?,
-        Dtype::F16 => expected::<f16>(subject, N)?,
-        Dtype::Bf16 => expected::<bf16>(subject, N)?,
+        Dtype::F32 => expected::<f32>(subject, n)?,
+        Dtype::F16 => expected::<f16>(subject, n)?,
+        Dtype::Bf16 => expected::<bf16>(subject, n)?,
         _ => unreachable!("no other type is measured"),
     };
     match expected.iter().zip(&actual).position(|(a, b)| a != b) {
@@ -459,6 +483,10 @@ fn expected<T: Element>(subject: &Subject, n: u64) -> Result<Vec<u8>, wgpu_dropo
         Op::Normals => {
             let normals = reference::normals(mask.generator(), mask.key(), 0, n)?;
             return Ok(bytemuck::cast_slice(&normals).to_vec());
+        }
+        Op::DropBlock => {
+            let y = reference::drop_block(&subject.block_mask(n)?, &x)?;
+            return Ok(bytemuck::cast_slice(&y).to_vec());
         }
         Op::Select => (Operation::Select(mask), Slices::new(&x).with_other(&other)),
         _ => (Operation::Forward(mask), Slices::new(&x)),

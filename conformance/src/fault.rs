@@ -236,12 +236,12 @@ impl Fault {
             Self::OutputOffset => ("parameters.elements.output_offset", "0u"),
             Self::Column => ("parameters.strides.first + element", "element"),
             Self::Fused => (
-                "return rounded(x * parameters.alpha.scale, parameters.alpha.zero) + parameters.alpha.shift;",
-                fused!("x", "parameters.alpha.scale", "parameters.alpha.shift", "parameters.alpha.zero", ""),
+                "return rounded(x * constant_scale(), constant_zero()) + constant_shift();",
+                fused!("x", "constant_scale()", "constant_shift()", "constant_zero()", ""),
             ),
             Self::FusedNoise => (
-                "return x * rounded(s + 1.0, parameters.gaussian.zero);",
-                fused!("z", "parameters.gaussian.sigma", "1.0", "parameters.gaussian.zero", "x * "),
+                "return x * rounded(s + 1.0, constant_zero());",
+                fused!("z", "constant_sigma()", "1.0", "constant_zero()", "x * "),
             ),
             Self::OtherOffset => ("parameters.elements.other_offset", "parameters.elements.input_offset"),
             Self::Choice => ("select(other, words, kept_lanes(keep))", "select(words, other, kept_lanes(keep))"),
@@ -263,7 +263,7 @@ impl Fault {
             Self::NormalLane => {
                 ("vec4<u32>(own.zw, next.xy), inside == 2u", "vec4<u32>(own.zw, next.yx), inside == 2u")
             }
-            Self::AlphaDropped => ("return parameters.alpha.dropped;", "return 0.0;"),
+            Self::AlphaDropped => ("return constant_dropped();", "return 0.0;"),
             Self::Standard => (
                 "return select(vec4<u32>(0u), words, kept);",
                 "return select(vec4<u32>(0u), bitcast<vec4<u32>>(bitcast<vec4<f32>>(words) * 1.0000001), kept);",
@@ -276,7 +276,7 @@ impl Fault {
             Self::Listed => ("position + firstTrailingBit(keep)", "position + firstLeadingBit(keep)"),
             Self::Comparison => ("differs && !open);", "differs && !open && i != 0u);"),
             Self::Scaling => {
-                ("x * parameters.scaling.scale", "x * bitcast<f32>(bitcast<u32>(parameters.scaling.scale) + 1u)")
+                ("return x * constant_scale();", "return x * bitcast<f32>(bitcast<u32>(constant_scale()) + 1u);")
             }
         }
     }

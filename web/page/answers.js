@@ -40,7 +40,7 @@ export async function checkAnswers(gpu, Member) {
 }
 
 /** Every answer as hexadecimal digits, and how to compute it. */
-function cases({ shared, gathered, values, kinds, normals }) {
+function cases({ shared, gathered, drop_block: blocks, values, kinds, normals }) {
   const mask = (about, { ids, ...entry }) => ({
     about,
     name: `${about}, shape ${entry.shape.join(' × ')}, ${named(entry)}`,
@@ -50,7 +50,7 @@ function cases({ shared, gathered, values, kinds, normals }) {
       if (ids) {
         member.gather(Uint32Array.from(ids));
       }
-      return gpu.keepMask(member, entry.shape.reduce((product, extent) => product * extent, 1)).then(hexadecimal);
+      return gpu.keepMask(member, elements(entry)).then(hexadecimal);
     }),
   });
   // "alpha", "standard evaluation", "alpha backward", …
@@ -69,6 +69,15 @@ function cases({ shared, gathered, values, kinds, normals }) {
   return [
     ...shared.map(entry => mask('shared masks', entry)),
     ...gathered.map(entry => mask('gathered rows', entry)),
+    ...blocks.map(entry => ({
+      about: 'blocks',
+      name: `blocks of ${entry.block.join(' × ')}, shape ${entry.shape.join(' × ')}, ${named(entry)}`,
+      expected: entry.mask,
+      compute: (gpu, Member) => withMember(Member, 'inverted', true, entry, member => {
+        member.block(Uint32Array.from(entry.shape), Uint32Array.from(entry.block), new Uint32Array());
+        return gpu.keepMask(member, elements(entry)).then(hexadecimal);
+      }),
+    })),
     ...values.flatMap(entry => ['alpha', 'gaussian'].map(kind => value(kind, entry, entry[kind]))),
     ...kinds.map(entry => value(entry.kind, entry, entry.y)),
     ...normals.map(entry => ({
@@ -99,6 +108,7 @@ async function withMember(Member, kind, training, { p, generator, seed, stream, 
   }
 }
 
+const elements = ({ shape }) => shape.reduce((product, extent) => product * extent, 1);
 const bitsOf = numbers => new Uint32Array(Float32Array.from(numbers).buffer);
 const words = bits => [...bits].map(word => word.toString(16).padStart(8, '0')).join('');
 

@@ -18,6 +18,7 @@ const together = {
   channel: { axes: [2, 3], name: 'a channel together' },
   picture: { axes: [1, 2, 3], name: 'a picture together' },
   copies: { axes: [0], name: 'one mask for all pictures' },
+  block: { axes: [1], block: [5, 5], name: 'blocks of 5 × 5 pixels together' },
 };
 
 const title = {
@@ -35,6 +36,8 @@ const meaning = {
   gaussian: `Gaussian noise: every value is multiplied by a normal number of mean 1 and variance p/(1\u00a0−\u00a0p).
     Nothing is dropped.`,
 };
+const BLOCKS = `DropBlock: blocks that overlap, about a part p of all pixels; what is kept is multiplied by all over kept
+  values, counted.`;
 const NOTHING = 'Evaluation changes nothing.';
 
 /** `Member` is the program's. */
@@ -79,7 +82,12 @@ export async function setUpPicture(gpu, Member) {
     let member;
     try {
       member = new Member(kind, Number(p), mode === 'training', 'threefry', BigInt(seed), 0n);
-      member.share(SHAPE, together[choice].axes);
+      const { axes, block } = together[choice];
+      if (block) {
+        member.block(SHAPE, block, axes);
+      } else {
+        member.share(SHAPE, axes);
+      }
     } catch (error) {
       // Choices that do not go together. What goes wrong on the device is not caught here.
       member?.free();
@@ -115,15 +123,17 @@ function describe({ kind, mode, together: choice, p, seed }, copies, changed, pr
     const counts = `${grouped(changed.different)} of ${grouped(changed.compared)}`;
     verdict.textContent = `✗ ${counts} comparisons with the CPU differ: ${changed.first}.`;
   }
-  byId('picture-meaning').textContent =
-    training || kind === 'standard' ? meaning[kind] : `${meaning[kind]} ${NOTHING}`;
+  const about = together[choice].block ? BLOCKS : meaning[kind];
+  byId('picture-meaning').textContent = training || kind === 'standard' ? about : `${about} ${NOTHING}`;
   byId('picture').setAttribute('aria-label', changed
     ? `A picture, and ${COPIES} copies of it after ${title[kind]} in ${mode} with p = ${p}, seed ${seed},
       ${together[choice].name}`
     : 'The picture alone');
 
-  const { axes } = together[choice];
-  const decisions = SHAPE.reduce((product, extent, axis) => (axes.includes(axis) ? product : product * extent), 1);
+  const { axes, block = [] } = together[choice];
+  // A block is decided for where it can begin.
+  const places = SHAPE.map((extent, axis) => extent - (block[axis - SHAPE.length + block.length] ?? 1) + 1);
+  const decisions = places.reduce((product, extent, axis) => (axes.includes(axis) ? product : product * extent), 1);
   byId('drawn-title').textContent = kind === 'gaussian' ? 'Normals drawn' : 'Decisions drawn';
   byId('drawn').textContent = grouped(training && p > 0 ? decisions : 0);
   byId('picture-values').textContent = grouped(copies.length);

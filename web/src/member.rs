@@ -1,14 +1,17 @@
 use wasm_bindgen::prelude::*;
-use wgpu_dropout::{Context, Dropout, Error, Key, Kind, Mask, Operation, Slices, reference};
+use wgpu_dropout::{BlockMask, Context, DropBlock, Dropout, Error, Key, Kind, Mask, Operation, Slices, reference};
 
 use crate::gpu::Gpu;
 
 /// What is decided together, and what happens to the elements.
 #[wasm_bindgen]
 pub struct Member {
+    dropout: Dropout,
     mask: Mask,
     /// Of a gathered mask.
     row_ids: Option<Vec<u32>>,
+    /// Of `DropBlock`, instead of the mask.
+    blocks: Option<BlockMask>,
 }
 
 #[wasm_bindgen]
@@ -20,7 +23,8 @@ impl Member {
     #[wasm_bindgen(constructor)]
     pub fn new(kind: &str, p: f64, training: bool, generator: &str, seed: u64, stream: u64) -> Result<Self, JsError> {
         let dropout = Dropout::of_kind(kind.parse()?, p)?.with_training(training).with_generator(generator.parse()?);
-        Ok(Self { mask: dropout.mask(Key::new(seed).with_stream(stream)), row_ids: None })
+        let mask = dropout.mask(Key::new(seed).with_stream(stream));
+        Ok(Self { dropout, mask, row_ids: None, blocks: None })
     }
 
     /// The decisions from another one on. Before [`share`](Self::share).
@@ -36,6 +40,26 @@ impl Member {
         let shape: Vec<u64> = shape.iter().copied().map(u64::from).collect();
         let axes: Vec<usize> = axes.iter().map(|&axis| axis as usize).collect();
         self.mask = self.mask.shared(&shape, &axes)?;
+        Ok(())
+    }
+
+    /// Blocks over the last axes of the shape instead, one mask for all planes along the axes.
+    ///
+    /// # Errors
+    /// For another kind than inverted dropout, and for shapes and axes that there are not.
+    pub fn block(&mut self, shape: &[u32], block: &[u32], axes: &[u32]) -> Result<(), JsError> {
+        let dropout = self.dropout;
+        if dropout.kind() != Kind::Inverted {
+            return Err(JsError::new(&format!(
+                "blocks are dropped from inverted dropout, and not from {}",
+                dropout.kind()
+            )));
+        }
+        let [shape, block] = [shape, block].map(|sizes| sizes.iter().copied().map(u64::from).collect::<Vec<_>>());
+        let axes: Vec<usize> = axes.iter().map(|&axis| axis as usize).collect();
+        let blocks = DropBlock::new(dropout.p(), &block)?.with_training(dropout.training());
+        let blocks = blocks.with_generator(self.mask.generator());
+        self.blocks = Some(blocks.shared_mask(self.mask.key(), &shape, &axes)?.at(self.mask.view().start())?);
         Ok(())
     }
 
@@ -55,8 +79,29 @@ impl Member {
         self.row_ids.iter().fold(Slices::new(x), |slices, ids| slices.with_row_ids(ids))
     }
 
+    /// What becomes of `x`, from the device.
+    async fn change(&self, context: &Context, operation: Operation, x: &[f32]) -> Result<Vec<f32>, Error> {
+        let Some(blocks) = &self.blocks else { return context.run(operation, self.slices(x)).await };
+        let mut y = vec![0.0; x.len()];
+        context.run_pass(blocks.forward(x, &mut y)).await?;
+        Ok(y)
+    }
+
+    /// And from the CPU.
+    fn reference(&self, operation: Operation, x: &[f32]) -> Result<Vec<f32>, Error> {
+        match &self.blocks {
+            None => reference::run(operation, self.slices(x)),
+            Some(blocks) => reference::drop_block(blocks, x),
+        }
+    }
+
     /// The packed mask, from the device.
     async fn keep_mask(&self, context: &Context, length: u64) -> Result<Vec<u32>, Error> {
+        if let Some(blocks) = &self.blocks {
+            let mut words = vec![0; blocks.elements().div_ceil(32) as usize];
+            context.run_pass(blocks.packed_mask(&mut words[..])).await?;
+            return Ok(words);
+        }
         match &self.row_ids {
             None => context.keep_mask(&self.mask, length).await,
             Some(ids) => context.gathered_keep_mask(&self.mask, length, ids).await,
@@ -65,9 +110,10 @@ impl Member {
 
     /// And from the CPU.
     fn reference_mask(&self, length: u64) -> Result<Vec<u32>, Error> {
-        match &self.row_ids {
-            None => reference::keep_mask(&self.mask, length),
-            Some(ids) => reference::gathered_keep_mask(&self.mask, length, ids),
+        match (&self.blocks, &self.row_ids) {
+            (Some(blocks), _) => reference::drop_block_mask(blocks),
+            (None, None) => reference::keep_mask(&self.mask, length),
+            (None, Some(ids)) => reference::gathered_keep_mask(&self.mask, length, ids),
         }
     }
 }
@@ -95,8 +141,8 @@ impl Gpu {
     /// Those of the library.
     pub async fn change(&self, member: &Member, x: Vec<f32>) -> Result<Changed, JsError> {
         let operation = Operation::Forward(member.mask);
-        let values = self.context.run(operation, member.slices(&x)).await?;
-        let expected = reference::run(operation, member.slices(&x))?;
+        let values = member.change(&self.context, operation, &x).await?;
+        let expected = member.reference(operation, &x)?;
         let mut changed = Changed { values: vec![], kept: None, compared: 0, different: 0, first: None };
         for (i, (actual, expected)) in values.iter().zip(&expected).enumerate() {
             changed.compare(actual.to_bits() == expected.to_bits(), || {
@@ -128,7 +174,7 @@ impl Gpu {
     pub async fn value_bits(&self, member: &Member, x: Vec<u32>, backward: bool) -> Result<Vec<u32>, JsError> {
         let x: Vec<f32> = x.into_iter().map(f32::from_bits).collect();
         let operation = if backward { Operation::Backward } else { Operation::Forward };
-        let y = self.context.run(operation(member.mask), member.slices(&x)).await?;
+        let y = member.change(&self.context, operation(member.mask), &x).await?;
         Ok(y.into_iter().map(f32::to_bits).collect())
     }
 

@@ -532,7 +532,7 @@ fn with_mistake(context: &Context, text: &'static str, other: &'static str) -> C
 }
 
 /// What dropout does to an element, and something that does not compile.
-const SCALING: [&str; 2] = ["return x * parameters.scaling.scale;", "return y;"];
+const SCALING: [&str; 2] = ["return x * constant_scale();", "return y;"];
 
 #[track_caller]
 fn assert_refused<T: std::fmt::Debug>(result: Result<T, Error>, call: &str) {

@@ -60,8 +60,8 @@ const inOrder = {
 
   async 'kinds, shared masks and normals give the published answers'({ page }) {
     await page.waitForSelector('#answers.pass, #answers.fail', { timeout: 120_000 });
-    assert.match(await page.textContent('#answers'), new RegExp('^✓ All 100 published answers, [\\d,]{6,} bits, none '
-      + 'different: 27 of shared masks, 8 of gathered rows, 33 of kinds, 32 of normals\\.$'));
+    assert.match(await page.textContent('#answers'), new RegExp('^✓ All 124 published answers, [\\d,]{6,} bits, none '
+      + 'different: 27 of shared masks, 8 of gathered rows, 24 of blocks, 33 of kinds, 32 of normals\\.$'));
     assert.ok(await page.isHidden('#answers-wrong'));
   },
 
@@ -101,6 +101,16 @@ const inOrder = {
       }
     }
     assert.equal(seen.size, 4 * 6);
+    // A place for each block of 5 × 5 in 32 × 32 pixels.
+    await page.check('input[value=block]');
+    await page.waitForSelector('#picture-verdict.fail');
+    assert.match(await page.textContent('#picture-verdict'), /^✗ These choices do not go together: blocks .* gaussian/);
+    await page.check('input[name=kind][value=inverted]');
+    await pictured(page, 'inverted dropout in training', 'blocks of 5 × 5 pixels together');
+    assert.match(await page.textContent('#picture-verdict.pass'), /43,008 comparisons/);
+    assert.equal(await page.textContent('#drawn'), '5,488');
+    assert.ok(!seen.has(await picture(page, 'picture')));
+    await page.check('input[value=copies]');
     // Evaluation is the identity, but for standard dropout.
     await page.check('input[value=evaluation]');
     for (const [kind, mean] of [['gaussian', '0.472 → 0.472'], ['standard', '0.472 → 0.331']]) {
@@ -238,7 +248,7 @@ const apart = {
     assert.ok((await page.locator('#checks td.fail').count()) > 0);
     assert.match(await page.locator('#checks .mismatches').first().textContent(), /expected/);
     assert.match(await page.textContent('#picture-verdict.fail'), /^✗ [\d,]+ of [\d,]+ comparisons with the CPU differ: /);
-    assert.match(await page.textContent('#answers.fail'), /^✗ \d+ of 100 published answers are not/);
+    assert.match(await page.textContent('#answers.fail'), /^✗ \d+ of 124 published answers are not/);
     await page.screenshot({ path: join(screenshots, 'failing.png'), fullPage: true });
   },
 
