@@ -7,7 +7,7 @@ use std::process::Output;
 use common::{Files, fails, run};
 use serde_json::Value;
 
-const CHECKS: usize = 53;
+const CHECKS: usize = 54;
 
 fn json(files: &Files) -> Value {
     serde_json::from_slice(&files.read("verify.json")).unwrap()
@@ -126,6 +126,7 @@ fn wrong_kernels_are_found_and_named() {
         ("alpha-dropped", "values: known kinds", "alpha, start "),
         ("standard", "values: known kinds", "standard, start "),
         ("scaling", "values: evaluation", "standard, start 3"),
+        ("rate", "values: rates in buffers", "alpha, start "),
         ("spread", "masks: known block masks", "blocks of "),
         ("count", "values: known block scales", "Count of blocks of "),
         ("listed", "masks: kept rows", "listed, "),

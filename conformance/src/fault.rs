@@ -108,6 +108,8 @@ pub enum Fault {
     Standard,
     /// What is multiplied is multiplied by the next number.
     Scaling,
+    /// A rate in a buffer: alpha dropout takes the constants of inverted dropout.
+    Rate,
     /// `DropBlock`: the last distance of a spreading is left out.
     Spread,
     /// `DropBlock`: the first bit of each word is not counted.
@@ -155,6 +157,7 @@ impl Fault {
         Self::AlphaDropped,
         Self::Standard,
         Self::Scaling,
+        Self::Rate,
         Self::Spread,
         Self::Count,
         Self::Listed,
@@ -198,6 +201,7 @@ impl Fault {
             Self::AlphaDropped => "alpha-dropped",
             Self::Standard => "standard",
             Self::Scaling => "scaling",
+            Self::Rate => "rate",
             Self::Spread => "spread",
             Self::Count => "count",
             Self::Listed => "listed",
@@ -275,6 +279,9 @@ impl Fault {
             ),
             Self::Listed => ("position + firstTrailingBit(keep)", "position + firstLeadingBit(keep)"),
             Self::Comparison => ("differs && !open);", "differs && !open && i != 0u);"),
+            Self::Rate => {
+                ("key_word(parameters.key.constants + number)", "key_word(parameters.key.word + 5u + number)")
+            }
             Self::Scaling => {
                 ("return x * constant_scale();", "return x * bitcast<f32>(bitcast<u32>(constant_scale()) + 1u);")
             }

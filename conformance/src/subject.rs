@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_channel::oneshot;
 use wgpu_dropout::{
-    BufferRange, Context, Dtype, Error, Generator, Key, Mask, MaskFormat, Operation, Options, Ranges,
+    BufferRange, Context, Dropout, Dtype, Error, Generator, Key, Mask, MaskFormat, Operation, Options, Ranges,
     kernels::Schedule, requirements, wgpu,
 };
 
@@ -38,8 +38,17 @@ pub(crate) struct Data<'a> {
     /// or where the output does.
     pub other: Option<(&'a [u8], Option<u64>)>,
     pub row_ids: Option<&'a [u32]>,
-    /// Whether the key lies in a buffer too, and the mask has another.
-    pub key_in_buffer: bool,
+    pub key: KeyIn,
+}
+
+/// Where the key lies, and p.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyIn {
+    Parameters,
+    /// The mask has another.
+    Buffer,
+    /// With p, and the mask has another p too.
+    RateBuffer,
 }
 
 /// Bytes after a range that must remain as they are.
@@ -126,7 +135,7 @@ impl Subject {
         x: &[u8],
         place: Place,
     ) -> Result<(Vec<u8>, bool), Error> {
-        let data = Data { dtype, x, other: None, row_ids: None, key_in_buffer: false };
+        let data = Data { dtype, x, other: None, row_ids: None, key: KeyIn::Parameters };
         self.run_in_buffers(context, Operation::Forward(*mask), data, place).await
     }
 
@@ -171,11 +180,22 @@ impl Subject {
             ids = buffer(context, &placed(content, 20));
             ranges = ranges.with_row_ids(BufferRange::new(&ids, 20, content.len() as u64));
         }
-        match operation.mask().filter(|_| data.key_in_buffer) {
+        let (bytes, has_rate) = match (data.key, operation.mask()) {
+            (KeyIn::Buffer, Some(mask)) => (mask.key().to_bytes().to_vec(), false),
+            (KeyIn::RateBuffer, Some(mask)) => (mask.key_and_rate().to_vec(), true),
+            _ => (vec![], false),
+        };
+        keys = buffer(context, &placed(&bytes, 4));
+        let range = BufferRange::new(&keys, 4, bytes.len() as u64);
+        match operation.mask().filter(|_| !bytes.is_empty()) {
             Some(mask) => {
-                keys = buffer(context, &placed(&mask.key().to_bytes(), 4));
-                let key = context.bind_key(BufferRange::new(&keys, 4, 16))?;
-                let other = mask.with_key(Key::new(0));
+                let key = if has_rate { context.bind_key_and_rate(range) } else { context.bind_key(range) }?;
+                let other = if has_rate {
+                    let dropout = Dropout::of_kind(mask.kind(), 0.25)?.with_generator(mask.generator());
+                    dropout.mask(Key::new(0)).at(mask.view())
+                } else {
+                    mask.with_key(Key::new(0))
+                };
                 let operation = match operation {
                     Operation::Backward(_) => Operation::Backward(other),
                     Operation::Select(_) => Operation::Select(other),

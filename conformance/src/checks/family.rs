@@ -8,7 +8,7 @@ use crate::{
     cases::{Case, KEY, strided_views},
     elements::{self, Inputs, bits, bytes},
     steps,
-    subject::{Data, Place},
+    subject::{Data, KeyIn, Place},
 };
 
 const DIRECTIONS: [fn(Mask) -> Operation; 2] = [Operation::Forward, Operation::Backward];
@@ -107,6 +107,34 @@ pub async fn kinds_in_buffers(_: &Suite, subject: &Subject, outcome: &mut Outcom
                 // Making kernels takes the most time: of those of other devices, some at a time.
                 let every = if number == 0 { 1 } else { 3 };
                 places(subject, context, outcome, kind, (dtype, 2100), (turn, every)).await?;
+                turn += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// p lies beside the key in a buffer, and the mask's own is another: every kind, both ways, and selection.
+pub async fn rates_in_buffers(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+    let mut turn = 0;
+    for context in contexts(subject) {
+        for &kind in Kind::ALL {
+            for p in [0.0, 1e-9, 0.3, 1.0] {
+                if (kind, p) == (Kind::Gaussian, 1.0) {
+                    continue;
+                }
+                let start = [0, 5, (1 << 35) - 1027][turn % 3];
+                let generator = Generator::ALL[turn % Generator::ALL.len()];
+                let case = case_of(kind, p, generator, View::contiguous(start), 2100)?;
+                let dtype = Dtype::ALL[turn % Dtype::ALL.len()];
+                let place = Place { input: 16, output: 16, one_buffer: false };
+                let selects = kind == Kind::Standard && turn % 2 == 0;
+                let (operation, other) = match selects {
+                    true => (Operation::Select(case.mask), Some(Some(16))),
+                    false => (DIRECTIONS[turn % 2](case.mask), None),
+                };
+                let key = KeyIn::RateBuffer;
+                keyed_in_buffers(subject, context, outcome, &case, operation, dtype, place, other, key).await?;
                 turn += 1;
             }
         }
@@ -417,15 +445,30 @@ async fn in_buffers(
     place: Place,
     other: Option<Option<u64>>,
 ) -> Result<(), Error> {
+    let key = if place.output / dtype.size() % 2 == 1 { KeyIn::Buffer } else { KeyIn::Parameters };
+    keyed_in_buffers(subject, context, outcome, case, operation, dtype, place, other, key).await
+}
+
+#[allow(clippy::too_many_arguments, reason = "what a call can be is many things")]
+async fn keyed_in_buffers(
+    subject: &Subject,
+    context: &Context,
+    outcome: &mut Outcome,
+    case: &Case,
+    operation: Operation,
+    dtype: Dtype,
+    place: Place,
+    other: Option<Option<u64>>,
+    key: KeyIn,
+) -> Result<(), Error> {
     let x = case.input(dtype);
     let other_bits = other_input(case, dtype);
     let row_ids = case.row_ids.as_deref();
     let inputs = Inputs { dtype, x: &x, other: other.map(|_| &other_bits[..]), row_ids };
     let expected = elements::expected(operation, &inputs)?;
     let (x_bytes, other_bytes) = (bytes(dtype, &x), bytes(dtype, &other_bits));
-    let key_in_buffer = place.output / dtype.size() % 2 == 1;
     let other = other.map(|place| (&other_bytes[..], place));
-    let data = Data { dtype, x: &x_bytes, other, row_ids, key_in_buffer };
+    let data = Data { dtype, x: &x_bytes, other, row_ids, key };
     let (y, untouched) = subject.run_in_buffers(context, operation, data, place).await?;
     compare_operation(outcome, case, &operation, dtype, [&x, &expected, &bits(dtype, &y)]);
     outcome.compare(untouched, || format!("bytes around the {dtype} output were written, {place:?}: {case}"));

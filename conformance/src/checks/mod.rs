@@ -101,6 +101,7 @@ pub(crate) const ALL: &[Check] = checks! {
     Values family "evaluation" evaluation
     Values family "every half" every_half
     Values family "kinds in buffers" kinds_in_buffers
+    Values family "rates in buffers" rates_in_buffers
     Values family "kinds in chunks" kinds_in_chunks
     Values family "strides" strides
     Values family "selection" selection
