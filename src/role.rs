@@ -12,16 +12,38 @@ pub(crate) enum Role {
     Arguments,
     /// Of an audit: what the input is compared with.
     Expected,
+    /// A row that is added to every row.
+    Bias,
+    /// The gradient of an output.
+    Gradient,
+    BiasGradient,
+    /// Numbers of a row each, of which there are several.
+    Partial,
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Input, Self::Other, Self::PackedMask, Self::RowIds, Self::Output, Self::Arguments, Self::Expected];
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Input,
+        Self::Other,
+        Self::PackedMask,
+        Self::RowIds,
+        Self::Output,
+        Self::Arguments,
+        Self::Expected,
+        Self::Bias,
+        Self::Gradient,
+        Self::BiasGradient,
+        Self::Partial,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Arguments => "arguments",
             Self::Expected => "expected",
+            Self::Bias => "bias",
+            Self::Gradient => "gradient",
+            Self::BiasGradient => "bias_gradient",
+            Self::Partial => "partial",
             Self::Input => "input",
             Self::Other => "other",
             Self::PackedMask => "packed_mask",
@@ -32,6 +54,6 @@ impl Role {
 
     /// Whether kernels write to it.
     pub(crate) const fn is_written(self) -> bool {
-        matches!(self, Self::Output | Self::Arguments)
+        matches!(self, Self::Output | Self::Arguments | Self::BiasGradient | Self::Partial)
     }
 }

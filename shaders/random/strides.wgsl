@@ -1,6 +1,6 @@
 // Strides: which decision, or normal, governs an element. Coordinates are taken in the local shape, and each adds as many
 // decisions as its stride says. The host has merged neighbouring axes, and sees to it that positions fit 32 bits.
-// needs: random/keep_rule, row_ids
+// needs: random/keep_rule, random/quotient, row_ids
 // parameters: strides: Strides
 
 struct Axis {
@@ -22,25 +22,9 @@ struct Place {
     left: u32,        // elements from it on to the end of its row along the innermost axis
 }
 
-// The high word of a product, from products of 16-bit halves.
-fn multiply_high(a: u32, b: u32) -> u32 {
-    let low = (a & 0xffffu) * (b & 0xffffu);
-    let middle_1 = (a >> 16u) * (b & 0xffffu) + (low >> 16u);
-    let middle_2 = (a & 0xffffu) * (b >> 16u) + (middle_1 & 0xffffu);
-    return (a >> 16u) * (b >> 16u) + (middle_1 >> 16u) + (middle_2 >> 16u);
-}
-
 // a + b c modulo 2^64.
 fn add_product_64(a: vec2<u32>, b: vec2<u32>, c: u32) -> vec2<u32> {
     return dropout_add_64(a, b.x * c) + vec2<u32>(0u, multiply_high(b.x, c) + b.y * c);
-}
-
-// The quotient of a position and an axis' elements, exact (Granlund and Montgomery, PLDI 1994, figure 4.1): devices have no
-// division, and what replaces it costs several times as much.
-fn quotient(position: u32, axis: Axis) -> u32 {
-    let digits = 32u - countLeadingZeros(axis.elements - 1u);
-    let product = multiply_high(position, axis.reciprocal);
-    return (product + ((position - product) >> min(digits, 1u))) >> (max(digits, 1u) - 1u);
 }
 
 // The place of the dispatch's element so many after its first.
@@ -49,7 +33,7 @@ fn place_of(start: vec2<u32>, element: u32) -> Place {
     var index = start;
     for (var axis = 0u; axis < OUTER_AXES; axis++) {
         let outer = parameters.strides.outer[axis];
-        var coordinate = quotient(rest, outer);
+        var coordinate = quotient(rest, outer.elements, outer.reciprocal);
         rest -= coordinate * outer.elements;
         if GATHERED && axis == 0u {
             coordinate = row_id(coordinate);

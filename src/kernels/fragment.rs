@@ -23,7 +23,7 @@ macro_rules! fragments {
 /// Every file.
 pub(crate) static ALL: &[Fragment] = fragments! {
     "generator/threefry4x32" "generator/philox4x32"
-    "random/keep_rule" "random/keep_bits" "random/keep_group" "random/cutoff" "random/cutoff_of_any" "random/alignment" "random/strides"
+    "random/keep_rule" "random/keep_bits" "random/keep_group" "random/cutoff" "random/cutoff_of_any" "random/alignment" "random/quotient" "random/strides"
     "random/row_ids" "random/no_row_ids" "random/normal" "random/normal_of"
     "key/parameter" "key/buffer" "key/rate_buffer"
     "constants/scaling" "constants/alpha" "constants/gaussian" "constants/counted" "constants/rate_buffer"
@@ -39,6 +39,9 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "kernel/elementwise_edge" "kernel/noise_quads" "kernel/noise_edge" "kernel/mask_bits" "kernel/mask_bytes" "kernel/kept_rows"
     "kernel/audit" "kernel/advance_key" "kernel/random_blocks"
     "kernel/probe_f16"
+    "activation/none" "activation/relu" "activation/gelu" "activation/gelu_tanh" "activation/silu" "activation/sigmoid"
+    "fused/columns" "fused/no_bias" "fused/bias_quads" "fused/bias_elements" "fused/scaled" "fused/unscaled" "fused/rows" "fused/no_rows"
+    "fused/forward" "fused/backward" "fused/f32" "fused/halves" "fused/quads" "fused/edge"
     "drop_block/place" "drop_block/spread" "drop_block/count" "drop_block/scale" "drop_block/scatter" "drop_block/fill"
 };
 

@@ -10,7 +10,7 @@ use super::{
     parameters::{Block, MAX_IMMEDIATES},
     target::{F16Conversion, ParameterStyle, Style, Target},
 };
-use crate::{Dtype, Generator, MaskFormat, audit::Bits, role::Role};
+use crate::{Activation, Dtype, Generator, MaskFormat, audit::Bits, role::Role};
 
 /// One compute kernel: a small value that names a WGSL text. Equal kernels have equal texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -117,6 +117,13 @@ pub(crate) enum Skeleton {
     },
     /// Noise on elements at any offset.
     NoiseEdge,
+    /// A fused pass on runs of so many elements, to multiples of 16 bytes.
+    FusedQuads {
+        input: Input,
+        run: u8,
+    },
+    /// A fused pass on elements at any offset.
+    FusedEdge,
 }
 
 /// What memory is accessed by.
@@ -224,12 +231,35 @@ pub(crate) enum Elementwise {
     Gaussian,
     /// Of an output alone: the normals.
     Normal,
+    Fused(Fusion),
+}
+
+/// What of a fused pass a kernel's text depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Fusion {
+    pub(crate) backward: bool,
+    pub(crate) activation: Activation,
+    pub(crate) bias: Bias,
+    /// Whether there is a residual, or backward an x.
+    pub(crate) other: bool,
+    /// Whether rows have fewer elements than an invocation handles.
+    pub(crate) few_columns: bool,
+    /// Where the row keep's decisions come from.
+    pub(crate) rows: Option<(Generator, KeySource)>,
+}
+
+/// How a bias is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Bias {
+    None,
+    Quads,
+    Elements,
 }
 
 impl Elementwise {
     /// Whether it computes with numbers, and does not only move bits.
     const fn converts(self) -> bool {
-        matches!(self, Self::Inverted | Self::InvertedBuffer | Self::Alpha | Self::Gaussian)
+        matches!(self, Self::Inverted | Self::InvertedBuffer | Self::Alpha | Self::Gaussian | Self::Fused(_))
     }
 }
 
@@ -411,7 +441,20 @@ impl Kernel {
     }
 
     fn key(&self) -> Option<KeySource> {
-        Some(self.decision()?.random()?.1)
+        Some(self.random()?.1)
+    }
+
+    /// Where its random numbers come from.
+    fn random(&self) -> Option<(Generator, KeySource)> {
+        self.decision()?.random().or_else(|| self.fusion()?.rows)
+    }
+
+    /// What kind of a fused pass it is, if it is one.
+    pub(super) fn fusion(&self) -> Option<Fusion> {
+        match self.program {
+            Program::Elementwise { operation: Elementwise::Fused(fusion), .. } => Some(fusion),
+            _ => None,
+        }
     }
 
     fn key_is_in_buffer(&self) -> bool {
@@ -446,6 +489,7 @@ impl Kernel {
 
     fn takes_other(&self) -> bool {
         matches!(self.program, Program::Elementwise { operation: Elementwise::Other, .. })
+            || self.fusion().is_some_and(|fusion| fusion.other)
     }
 
     /// Whether there is another input, which a selection that keeps everything binds too and does not look at.
@@ -470,7 +514,7 @@ impl Kernel {
             }
         }
         let decision = self.decision();
-        if let Some((_, key)) = decision.and_then(Decision::random) {
+        if let Some((_, key)) = self.random() {
             blocks.push(Block::Rule);
             if key != KeySource::Parameter {
                 blocks.push(Block::Key);
@@ -497,8 +541,13 @@ impl Kernel {
                 | Elementwise::Zero
                 | Elementwise::Standard
                 | Elementwise::Other
-                | Elementwise::Normal => None,
+                | Elementwise::Normal
+                | Elementwise::Fused(_) => None,
             });
+        }
+        if let Some(fusion) = self.fusion() {
+            blocks.push(Block::Columns);
+            blocks.extend(fusion.rows.map(|_| Block::Rows));
         }
         if let Program::KeptRows { .. } = self.program {
             blocks.push(Block::Dispatch);
@@ -519,9 +568,11 @@ impl Kernel {
             | Program::ProbeF16 => return false,
         };
         match (skeleton, role) {
-            (_, Role::PackedMask | Role::RowIds) | (Skeleton::Edge | Skeleton::NoiseEdge, _) => false,
-            (Skeleton::Groups | Skeleton::NoiseQuads { .. }, _) | (Skeleton::Blocked { .. }, Role::Output) => true,
-            (Skeleton::Blocked { input }, _) => input == Input::Quads,
+            (_, Role::PackedMask | Role::RowIds) => false,
+            (Skeleton::Edge | Skeleton::NoiseEdge | Skeleton::FusedEdge, _) => false,
+            (_, Role::Bias) => self.fusion().is_some_and(|fusion| fusion.bias == Bias::Quads),
+            (Skeleton::Groups | Skeleton::NoiseQuads { .. }, _) | (Skeleton::Blocked { .. } | Skeleton::FusedQuads { .. }, Role::Output) => true,
+            (Skeleton::Blocked { input } | Skeleton::FusedQuads { input, .. }, _) => input == Input::Quads,
             (Skeleton::Interleaved { unit, .. }, _) => unit == Unit::Quad,
         }
     }
@@ -534,6 +585,8 @@ impl Kernel {
             Program::Elementwise { skeleton: Skeleton::Edge, .. } => "kernel/elementwise_edge",
             Program::Elementwise { skeleton: Skeleton::NoiseQuads { .. }, .. } => "kernel/noise_quads",
             Program::Elementwise { skeleton: Skeleton::NoiseEdge, .. } => "kernel/noise_edge",
+            Program::Elementwise { skeleton: Skeleton::FusedQuads { .. }, .. } => "fused/quads",
+            Program::Elementwise { skeleton: Skeleton::FusedEdge, .. } => "fused/edge",
             Program::KeepMask { format: MaskFormat::Bits, .. } => "kernel/mask_bits",
             Program::KeepMask { format: MaskFormat::Bytes, .. } => "kernel/mask_bytes",
             Program::KeptRows { .. } => "kernel/kept_rows",
@@ -549,7 +602,7 @@ impl Kernel {
     fn role(&self, role: &str) -> Option<&'static str> {
         let decision = self.decision();
         Some(match role {
-            "generator" => match (self.program, decision.and_then(Decision::random)) {
+            "generator" => match (self.program, self.random()) {
                 (Program::RandomBlocks { generator }, _) | (_, Some((generator, _))) => {
                     super::generator_fragment(generator)
                 }
@@ -589,6 +642,22 @@ impl Kernel {
                 true => "random/row_ids",
                 false => "random/no_row_ids",
             },
+            "fusing" if self.fusion()?.backward => "fused/backward",
+            "fusing" => "fused/forward",
+            "activation" => match self.fusion()?.activation {
+                Activation::None => "activation/none",
+                Activation::Relu => "activation/relu",
+                Activation::Gelu => "activation/gelu",
+                Activation::GeluTanh => "activation/gelu_tanh",
+                Activation::Silu => "activation/silu",
+            },
+            "bias" => match self.fusion()?.bias {
+                Bias::None => "fused/no_bias",
+                Bias::Quads => "fused/bias_quads",
+                Bias::Elements => "fused/bias_elements",
+            },
+            "row_keep" => if self.fusion()?.rows.is_some() { "fused/rows" } else { "fused/no_rows" },
+            "scaled" => if decision? == Decision::All { "fused/unscaled" } else { "fused/scaled" },
             _ => {
                 let Program::Elementwise { skeleton, operation, storage, .. } = self.program else { return None };
                 match (role, storage) {
@@ -600,6 +669,7 @@ impl Kernel {
                         Elementwise::Alpha => "operation/alpha",
                         Elementwise::Gaussian => "operation/gaussian",
                         Elementwise::Normal => "operation/normal",
+                        Elementwise::Fused(_) => return None,
                     },
                     ("constants", _) => match operation {
                         _ if self.rate_is_in_buffer() => "constants/rate_buffer",
@@ -616,6 +686,8 @@ impl Kernel {
                     ("noise_input", _) => "",
                     ("noise_storage", Storage::F32) => "storage/f32_noise",
                     ("noise_storage", _) => "storage/halves_noise",
+                    ("fused_storage", Storage::F32) => "fused/f32",
+                    ("fused_storage", _) => "fused/halves",
                     ("storage", Storage::F32) => "storage/f32",
                     ("storage", _) => "storage/halves",
                     ("group", Storage::F32) => "storage/f32_group",
@@ -625,17 +697,24 @@ impl Kernel {
                     ("format", Storage::Bf16) => match skeleton {
                         Skeleton::Groups | Skeleton::Interleaved { .. } => "storage/bf16",
                         Skeleton::NoiseQuads { run } if u64::from(run) < super::target::RUN => "storage/bf16",
+                        Skeleton::FusedQuads { run, .. } if u64::from(run) < super::target::RUN => "storage/bf16",
                         _ => "storage/bf16_signed",
                     },
                     ("format", Storage::F16(F16Conversion::Native)) if operation.converts() => "storage/f16_native",
                     ("format", Storage::F16(_)) => "storage/f16",
                     ("input", _) => match skeleton {
-                        Skeleton::Blocked { input } | Skeleton::Interleaved { input, .. } => match input {
+                        Skeleton::Blocked { input }
+                        | Skeleton::Interleaved { input, .. }
+                        | Skeleton::FusedQuads { input, .. } => match input {
                             Input::Quads => "input/quads",
                             Input::Words => "input/words",
                             Input::Halves => "input/halves",
                         },
-                        Skeleton::Groups | Skeleton::Edge | Skeleton::NoiseQuads { .. } | Skeleton::NoiseEdge => {
+                        Skeleton::Groups
+                        | Skeleton::Edge
+                        | Skeleton::NoiseQuads { .. }
+                        | Skeleton::NoiseEdge
+                        | Skeleton::FusedEdge => {
                             return None;
                         }
                     },
@@ -682,6 +761,14 @@ impl Kernel {
             Decision::Normals { inside, .. } => constants.push(("INSIDE_BLOCK", inside.to_string())),
             Decision::All | Decision::PackedMask | Decision::StridedNormals { .. } => {}
         }
+        if let Some(fusion) = self.fusion() {
+            constants.push(("HAS_BIAS", (fusion.bias != Bias::None).to_string()));
+            constants.push(("FEW_COLUMNS", fusion.few_columns.to_string()));
+            let decides_runs = matches!(decision, Decision::Blocked { .. } | Decision::Strided { .. });
+            if fusion.rows.is_some() && !decides_runs {
+                constants.push(("DROPOUT_START_IS_ALIGNED", false.to_string()));
+            }
+        }
         if let Some(Strides { outer, inner, gathered }) = self.strides() {
             constants.push(("OUTER_AXES", number(outer.into())));
             let (is_dense, is_shared) =
@@ -709,7 +796,7 @@ impl Kernel {
         match self.program {
             Program::Elementwise { skeleton: Skeleton::Groups, .. } => 8,
             Program::Elementwise {
-                skeleton: Skeleton::Interleaved { run, .. } | Skeleton::NoiseQuads { run }, ..
+                skeleton: Skeleton::Interleaved { run, .. } | Skeleton::NoiseQuads { run } | Skeleton::FusedQuads { run, .. }, ..
             } => run.into(),
             _ => 32,
         }
@@ -761,6 +848,8 @@ impl fmt::Display for Kernel {
                     Elementwise::Alpha => "alpha",
                     Elementwise::Gaussian => "gaussian",
                     Elementwise::Normal => "normals",
+                    Elementwise::Fused(Fusion { backward: false, .. }) => "fused",
+                    Elementwise::Fused(_) => "fused backward",
                 })?;
                 f.write_str(match storage {
                     Storage::F32 => " f32",
@@ -777,6 +866,18 @@ impl fmt::Display for Kernel {
                     Skeleton::Edge => f.write_str(", edge")?,
                     Skeleton::NoiseQuads { run } => write!(f, ", noise by {run}")?,
                     Skeleton::NoiseEdge => f.write_str(", noise at the edge")?,
+                    Skeleton::FusedQuads { input, run } => write!(f, ", by {run}, input {input:?}")?,
+                    Skeleton::FusedEdge => f.write_str(", edge")?,
+                }
+                if let Elementwise::Fused(fusion) = operation {
+                    write!(f, ", {}", fusion.activation)?;
+                    f.write_str(match fusion.bias {
+                        Bias::None => "",
+                        Bias::Quads => ", bias by quads",
+                        Bias::Elements => ", bias by elements",
+                    })?;
+                    f.write_str(if fusion.few_columns { ", few columns" } else { "" })?;
+                    f.write_str(if fusion.rows.is_some() { ", row keep" } else { "" })?;
                 }
                 if repeated {
                     f.write_str(", repeated")?;

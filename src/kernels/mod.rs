@@ -32,6 +32,7 @@
 mod audit;
 mod drop_block;
 mod fragment;
+mod fused;
 mod kept_rows;
 mod kernel;
 mod local;

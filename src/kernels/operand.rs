@@ -74,6 +74,8 @@ pub struct Operands {
     pub(crate) kind: Kind,
     pub(crate) input: Option<Operand>,
     pub(crate) other: Option<Operand>,
+    /// A row of elements.
+    pub(crate) bias: Option<Operand>,
     pub(crate) packed_mask: Option<Operand>,
     pub(crate) row_ids: Option<Operand>,
     pub(crate) output: Operand,
@@ -109,7 +111,7 @@ impl Operands {
     }
 
     pub(super) const fn output(kind: Kind, output: Operand, length: u64) -> Self {
-        Self { kind, input: None, other: None, packed_mask: None, row_ids: None, output, length }
+        Self { kind, input: None, other: None, bias: None, packed_mask: None, row_ids: None, output, length }
     }
 
     /// Normals, as f32 elements.
@@ -381,6 +383,7 @@ pub(crate) fn bindings(operands: &Operands, parts: impl Fn(Role) -> std::ops::Ra
         (Role::Other, operands.other),
         (Role::PackedMask, operands.packed_mask),
         (Role::RowIds, operands.row_ids),
+        (Role::Bias, operands.bias),
         (Role::Output, Some(operands.output)),
     ];
     let there = all.into_iter().filter_map(|(role, operand)| Some((role, operand?, parts(role))));

@@ -20,6 +20,8 @@ pub(crate) enum Block {
     Scaling,
     Alpha,
     Gaussian,
+    Columns,
+    Rows,
     Dispatch,
     Comparison,
     Advance,
@@ -32,7 +34,7 @@ pub(crate) enum Block {
 }
 
 impl Block {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Elements,
         Self::Rule,
         Self::Key,
@@ -43,6 +45,8 @@ impl Block {
         Self::Scaling,
         Self::Alpha,
         Self::Gaussian,
+        Self::Columns,
+        Self::Rows,
         Self::Dispatch,
         Self::Comparison,
         Self::Advance,
@@ -67,6 +71,8 @@ impl Block {
             Self::Scaling => "scaling: Scaling",
             Self::Alpha => "alpha: Alpha",
             Self::Gaussian => "gaussian: Gaussian",
+            Self::Columns => "columns: Columns",
+            Self::Rows => "rows: Rows",
             Self::Dispatch => "dispatch: Dispatch",
             Self::Comparison => "comparison: Comparison",
             Self::Advance => "advance: Advance",
@@ -87,7 +93,7 @@ impl Block {
             Self::Places => 96,
             Self::Scatter => 80,
             Self::Spread => 48,
-            Self::Rule | Self::Counts => 32,
+            Self::Rule | Self::Rows | Self::Counts => 32,
             _ => 16,
         }
     }
@@ -120,12 +126,37 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// With what a division by `elements`, at least 1, needs: for ℓ = ⌈log₂ elements⌉, `⌊2³²·(2^ℓ − elements)/elements⌋ + 1`.
+    /// With what a division by `elements`, at least 1, needs.
     pub(crate) fn new(stride: u64, elements: u32) -> Self {
-        let digits = u32::BITS - (elements - 1).leading_zeros();
-        let reciprocal = (((1_u64 << digits) - u64::from(elements)) << 32) / u64::from(elements) + 1;
-        Self { stride: words(stride), elements, reciprocal: words(reciprocal)[0] }
+        Self { stride: words(stride), elements, reciprocal: reciprocal(elements) }
     }
+}
+
+/// What a division by a divisor, at least 1, needs: for ℓ = ⌈log₂ divisor⌉, `⌊2³²·(2^ℓ − divisor)/divisor⌋ + 1`.
+pub(crate) fn reciprocal(divisor: u32) -> u32 {
+    let digits = u32::BITS - (divisor - 1).leading_zeros();
+    words((((1_u64 << digits) - u64::from(divisor)) << 32) / u64::from(divisor) + 1)[0]
+}
+
+/// Of a fused pass' rows, of at most 2³¹ elements.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Columns {
+    pub(crate) count: u32,
+    pub(crate) reciprocal: u32,
+    pub(crate) first: u32,
+    pub(crate) bias_offset: u32,
+}
+
+/// Of a row keep: its key as what it differs by from that of the elements.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Rows {
+    pub(crate) seed: [u32; 2],
+    pub(crate) stream: [u32; 2],
+    pub(crate) start: [u32; 2],
+    pub(crate) threshold: u32,
+    pub(crate) scale: f32,
 }
 
 /// Axes come innermost first.
@@ -250,8 +281,8 @@ const _: () = {
             && size_of::<Scatter>() == 80
             && size_of::<Counts>() == 32
     );
-    // The most that a kernel has: elements, rule, key, strides of 8 axes, row ids, repeats, alpha.
-    assert!(16 + 32 + 16 + (16 + 7 * 16) + 16 + 16 + 16 <= MAX_BYTES);
+    // The most that a kernel has: elements, rule, key, strides of 8 axes, row ids, columns, rows.
+    assert!(16 + 32 + 16 + (16 + 7 * 16) + 16 + 16 + 32 <= MAX_BYTES);
 };
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub(super) struct Chunk {
     pub(super) other_offset: u64,
     /// Bits before the chunk in the binding of a packed mask of the caller.
     pub(super) packed_offset: u64,
+    /// Elements before the first one in the binding of a bias.
+    pub(super) bias_offset: u64,
     /// Words before the first id in the binding of row ids.
     pub(super) ids_offset: u64,
 }
@@ -130,6 +132,10 @@ impl Plan {
         target.check()?;
         if let Some(bytes) = operands.row_ids.map(|ids| ids.size).filter(|&bytes| bytes > target.binding_limit() / 2) {
             return Err(Error::TooLarge { bytes, limit: target.binding_limit() / 2, what: "row ids of one call" });
+        }
+        // A bias too lies in the binding of every chunk.
+        if let Some(bytes) = operands.bias.map(|bias| bias.size).filter(|&bytes| bytes > target.binding_limit() / 4) {
+            return Err(Error::TooLarge { bytes, limit: target.binding_limit() / 4, what: "a bias" });
         }
         let mut plan = Self { target: *target, operands: *operands, chunks: SmallVec::new() };
         let length = operands.length;
@@ -254,8 +260,10 @@ impl Plan {
         let around = u64::from(self.target.binding_alignment) + 4;
         let mut room = self.target.binding_limit();
         // Ids in the output's buffer may have to lie in its binding, all of them.
-        if let Some(ids) = self.operands.row_ids.filter(|ids| ids.buffer == self.operands.output.buffer) {
-            room -= ids.size + around;
+        for whole in [self.operands.row_ids, self.operands.bias].into_iter().flatten() {
+            if whole.buffer == self.operands.output.buffer {
+                room -= (whole.size + around).min(room);
+            }
         }
         let room = room / self.operands.ranges_of_the_output();
         // Room for the lead before the first position.
@@ -269,6 +277,9 @@ impl Plan {
             if role == Role::RowIds {
                 // Every chunk sees all of them.
                 return 0..operands.row_ids.map_or(0, |ids| ids.size);
+            }
+            if role == Role::Bias {
+                return 0..operands.bias.map_or(0, |bias| bias.size);
             }
             let size = |elements: u64| match (role, operands.kind) {
                 (Role::PackedMask, _) => MaskFormat::Bits.size(elements),
@@ -291,6 +302,7 @@ impl Plan {
             input_offset: offsets[Role::Input as usize] / unit,
             output_offset: offsets[Role::Output as usize] / unit,
             other_offset: offsets[Role::Other as usize] / unit,
+            bias_offset: offsets[Role::Bias as usize] / unit,
             packed_offset: offsets[Role::PackedMask as usize] * 8,
             ids_offset: offsets[Role::RowIds as usize] / 4,
         }

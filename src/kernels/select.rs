@@ -1,6 +1,7 @@
 //! Which kernel handles the next elements of a call, and with which parameters: the one place that chooses.
 
 use super::{
+    fused::Fusing,
     kernel::{Decision, Elementwise, Inner, Input, Kernel, KeySource, MANY, Program, Skeleton, Storage, Strides, Unit},
     local::{Outer, in_32_bits},
     parameters::{self, Block, Numbers, Parameters, byte, small, words},
@@ -19,6 +20,7 @@ pub(super) enum Task {
     KeepMask(MaskFormat),
     /// Normals as f32 elements.
     Normals,
+    Fused(Fusing),
 }
 
 impl Task {
@@ -31,13 +33,14 @@ impl Task {
         match self {
             Self::Elementwise { effect, .. } => effect.is_random(),
             Self::KeepMask(_) => !mask.keeps_all(),
-            Self::Normals => true,
+            Self::Normals | Self::Fused(_) => true,
         }
     }
 
     const fn dtype(self) -> Option<Dtype> {
         match self {
             Self::Elementwise { dtype, .. } => Some(dtype),
+            Self::Fused(fusing) => Some(fusing.dtype),
             Self::Normals => Some(Dtype::F32),
             Self::KeepMask(_) => None,
         }
@@ -92,15 +95,15 @@ pub(super) struct Repeats {
 }
 
 /// How the next launch handles the next elements.
-struct Choice {
-    program: Program,
+pub(super) struct Choice {
+    pub(super) program: Program,
     /// At most so many elements.
-    count: u64,
+    pub(super) count: u64,
 }
 
 /// How the decisions of the next elements can be made.
 #[derive(Clone, Copy)]
-enum Decisions {
+pub(super) enum Decisions {
     /// Without a key: any elements.
     Any(Decision),
     /// Of consecutive indexes from this one on.
@@ -124,6 +127,7 @@ impl Part<'_> {
             task if task.is_noise() => self.choose_noise(decisions, count),
             Task::Elementwise { effect, dtype } => self.choose_elementwise(decisions, operation(effect), dtype, count),
             Task::KeepMask(format) => self.choose_mask(decisions, format, count),
+            Task::Fused(fusing) => self.choose_fused(&fusing, decisions, count),
             Task::Normals => unreachable!("it is noise"),
         };
         let kernel = Kernel::new(self.target, choice.program, self.chunk.layout);
@@ -177,16 +181,16 @@ impl Part<'_> {
         }
     }
 
-    fn input_offset(&self) -> u64 {
+    pub(super) fn input_offset(&self) -> u64 {
         self.chunk.input_offset + self.done
     }
 
-    fn other_offset(&self) -> u64 {
+    pub(super) fn other_offset(&self) -> u64 {
         self.chunk.other_offset + self.done
     }
 
     /// Elements before the next one in the output's binding; of a mask of bits, words.
-    fn output_offset(&self) -> u64 {
+    pub(super) fn output_offset(&self) -> u64 {
         match self.task {
             Task::KeepMask(MaskFormat::Bits) => self.chunk.output_offset + self.done / RUN,
             _ => self.chunk.output_offset + self.done,
@@ -211,6 +215,10 @@ impl Part<'_> {
         let (mask, key) = match self.source {
             Source::All => return (Decisions::Any(Decision::All), left),
             Source::PackedMask => return (Decisions::Any(Decision::PackedMask), left),
+            // There is a key, because rows are decided.
+            Source::Key { mask, .. } if matches!(self.task, Task::Fused(_)) && mask.keeps_all() => {
+                return (Decisions::Any(Decision::All), left);
+            }
             Source::Key { mask, key } => (self.mask(&mask), key),
         };
         let generator = mask.generator();
@@ -467,6 +475,8 @@ impl Part<'_> {
                     };
                     parameters.push::<Numbers>(&[sigma.to_bits(), 0, 0, 0]);
                 }
+                Block::Columns => parameters.push(&self.columns()),
+                Block::Rows => parameters.push(&self.rows()),
                 // Whose it is appends it.
                 Block::Dispatch => {}
                 Block::Comparison
@@ -534,7 +544,7 @@ const LONG_ROW: u64 = 1 << 16;
 
 /// Groups from that of an index on until the low word of their number wraps; one fewer where the index is inside of its
 /// group, and the next one is needed too.
-fn groups_before_carry(index: u64) -> u64 {
+pub(super) fn groups_before_carry(index: u64) -> u64 {
     let low = (index >> 3) & 0xffff_ffff;
     (1 << 32) - low - u64::from(!index.is_multiple_of(8))
 }
