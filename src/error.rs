@@ -244,6 +244,22 @@ pub enum Error {
         what: &'static str,
     },
 
+    /// A mask that a fused pass cannot take.
+    #[error("a fused pass cannot take this mask: {problem}")]
+    FusedMask {
+        /// What is wrong with it, and what would be right.
+        problem: &'static str,
+    },
+
+    /// Elements that are no whole rows.
+    #[error("{elements} elements are no whole rows of {columns} columns: give a multiple of the columns")]
+    Columns {
+        /// The elements given.
+        elements: u64,
+        /// Elements of a row.
+        columns: u64,
+    },
+
     /// An object was made by another context.
     #[error("the {what} was bound by another context: bind it with the context that records")]
     OtherContext {

@@ -70,11 +70,13 @@
 //! and `rand_core`, whose types the public API has too.
 #![warn(missing_docs)]
 
+mod activation;
 mod audit;
 mod drop_block;
 mod dtype;
 mod effect;
 mod error;
+mod fused;
 mod generator;
 #[cfg(feature = "gpu")]
 #[warn(clippy::cast_possible_truncation)]
@@ -94,10 +96,12 @@ mod slices;
 mod view;
 pub mod wgsl;
 
+pub use activation::Activation;
 pub use audit::{Audit, Explanation, Mismatch};
 pub use drop_block::{BlockMask, BlockScaling, DropBlock};
 pub use dtype::{Dtype, Element, MaskFormat};
 pub use error::{Error, UnknownName};
+pub use fused::Fused;
 pub use generator::Generator;
 #[cfg(feature = "gpu")]
 pub use gpu::{

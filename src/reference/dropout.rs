@@ -128,7 +128,7 @@ fn for_each_index(mask: &Mask, length: u64, row_ids: Option<&[u32]>, mut take: i
 ///
 /// The decisions are those of [`keeps`](super::keeps), made a group of eight at a time, because one generator call
 /// serves eight elements, and with the second part only where the first leaves the decision open.
-fn for_each_decision(mask: &Mask, length: u64, row_ids: Option<&[u32]>, mut decide: impl FnMut(u64, bool)) {
+pub(super) fn for_each_decision(mask: &Mask, length: u64, row_ids: Option<&[u32]>, mut decide: impl FnMut(u64, bool)) {
     let block = |group, part| halves(random_block(mask.generator(), mask.key(), group, part, KEEP_DOMAIN));
     let (high, low) = (mask.threshold() >> 16, mask.threshold() & 0xffff);
     let mut current = None;

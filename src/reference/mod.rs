@@ -6,6 +6,7 @@
 mod audit;
 mod drop_block;
 mod dropout;
+mod fused;
 mod keep_rule;
 mod kept_rows;
 mod normal;
