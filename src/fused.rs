@@ -1,6 +1,6 @@
 use crate::{
-    Activation, Dtype, Error, Kind, Mask,
-    pass::{self, Pass, Place},
+    Activation, Error, Kind, Mask,
+    pass::{self, Need, Needs, Pass, Place, SCRATCH_ALIGNMENT, Stored},
     role::Role,
 };
 
@@ -40,6 +40,9 @@ pub struct Fused {
 pub(crate) struct Work {
     pub(crate) fused: Fused,
     pub(crate) backward: bool,
+    pub(crate) elements: u64,
+    /// Whether the gradient of the bias is computed too.
+    pub(crate) sums_columns: bool,
 }
 
 impl Fused {
@@ -87,9 +90,8 @@ impl Fused {
     /// `y` from `x`: as many elements of the same type, whole rows; the same place for both means in place. A
     /// [bias](Pass::with_bias) and a [residual](Pass::with_residual) may be added.
     pub fn forward<P: Place>(&self, input: impl Into<P>, output: impl Into<P>) -> Pass<P> {
-        Pass::new(pass::Work::Fused(Work { fused: *self, backward: false }))
-            .with(Role::Input, input)
-            .with(Role::Output, output)
+        let (input, output) = (input.into(), output.into());
+        Pass::new(Work::new(*self, false, elements(&input))).with(Role::Input, input).with(Role::Output, output)
     }
 
     /// The gradient of x from that of y, with every decision made again. With an activation it needs
@@ -98,9 +100,14 @@ impl Fused {
     /// It is the steps in reverse: `g = dy·row scale`, `g = g·scale`, `dx = g·activation′(v)`, and +0 where the element or
     /// its row was dropped; relu′ is selected, `v ≤ 0 ? +0 : g`.
     pub fn backward<P: Place>(&self, gradient: impl Into<P>, output: impl Into<P>) -> Pass<P> {
-        Pass::new(pass::Work::Fused(Work { fused: *self, backward: true }))
-            .with(Role::Gradient, gradient)
-            .with(Role::Output, output)
+        let (gradient, output) = (gradient.into(), output.into());
+        Pass::new(Work::new(*self, true, elements(&gradient))).with(Role::Gradient, gradient).with(Role::Output, output)
+    }
+
+    /// Bytes of scratch for a backward pass over so many elements that gives the gradient of the bias: sums of columns, for
+    /// every few rows. Other passes need none.
+    pub fn scratch_size(&self, elements: u64) -> u64 {
+        Scratch::new(elements, self.columns).size
     }
 
     /// The mask of the elements.
@@ -121,6 +128,33 @@ impl Fused {
     /// The mask of the rows.
     pub const fn row_keep(&self) -> Option<Mask> {
         self.rows
+    }
+}
+
+fn elements(place: &impl Place) -> u64 {
+    place.bytes() / place.dtype().size()
+}
+
+/// Rows whose sum one invocation takes.
+pub(crate) const ROWS_EACH: u64 = 32;
+
+/// Sums of which one more is taken at a time, where there are many.
+pub(crate) const SUMS_EACH: u64 = 64;
+
+/// Where sums of columns lie in the scratch of a pass: rows of f32, first one for every few rows of the tensor, then fewer
+/// and fewer, in the two regions by turns.
+pub(crate) struct Scratch {
+    pub(crate) regions: [u64; 2],
+    pub(crate) size: u64,
+}
+
+impl Scratch {
+    pub(crate) fn new(elements: u64, columns: u64) -> Self {
+        let bytes = |rows: u64| rows.saturating_mul(columns).saturating_mul(4).saturating_add(SCRATCH_ALIGNMENT);
+        let aligned = |bytes: u64| bytes - bytes % SCRATCH_ALIGNMENT;
+        let first = (elements / columns).div_ceil(ROWS_EACH);
+        let second = aligned(bytes(first));
+        Self { regions: [0, second], size: second.saturating_add(aligned(bytes(first.div_ceil(SUMS_EACH)))) }
     }
 }
 
@@ -151,10 +185,15 @@ impl<P: Place> Pass<P> {
     }
 
     /// Where a backward [`Fused`] pass writes the gradient of the bias: an element for each column, of f32 or of the type of
-    /// x, the sum of the f32 gradients of x before they are rounded to their type. The same bits on every run on a device.
+    /// x, the sum of the f32 gradients of x before they are rounded to their type. The same bits on every run on a device. It
+    /// takes [scratch](Self::with_scratch) of [`Fused::scratch_size`].
     #[must_use]
     pub fn with_bias_gradient(self, gradient: impl Into<P>) -> Self {
-        self.with(Role::BiasGradient, gradient)
+        let mut pass = self.with(Role::BiasGradient, gradient);
+        if let pass::Work::Fused(work) = &mut pass.work {
+            work.sums_columns = work.backward;
+        }
+        pass
     }
 
     /// The ids of rows of a [gathered](Mask::gathered) mask: a `u32` for each row of axis 0 of the mask's shape.
@@ -165,22 +204,52 @@ impl<P: Place> Pass<P> {
 }
 
 impl Work {
-    /// The tensor that the pass begins with.
-    pub(crate) const fn source(&self) -> Role {
-        if self.backward { Role::Gradient } else { Role::Input }
+    const fn new(fused: Fused, backward: bool, elements: u64) -> pass::Work {
+        pass::Work::Fused(Self { fused, backward, elements, sums_columns: false })
     }
 
-    /// The tensor of as many elements that it is combined with, if there is one.
-    pub(crate) fn other<P: Place>(&self, pass: &Pass<P>) -> Option<Role> {
-        let role = if self.backward { Role::Input } else { Role::Other };
-        let is_used = !self.backward || self.fused.activation.is_curved();
-        (is_used && pass.place(role).is_some()).then_some(role)
+    pub(crate) fn needs(&self) -> Needs {
+        const AS_MANY: &str = "it must have as many elements as the tensor that the pass begins with";
+        const ROW: &str = "it has an element for each column";
+        let optional = |need: Need| Need { is_optional: true, ..need };
+        let (elements, row) = (Stored::Elements(self.elements), Stored::Elements(self.fused.columns));
+        let mut needs = Needs::new();
+        needs.push(Need::new(if self.backward { Role::Gradient } else { Role::Input }, elements, AS_MANY));
+        needs.push(Need::new(Role::Output, elements, AS_MANY));
+        needs.push(optional(Need::new(Role::Bias, row, ROW)));
+        if self.backward {
+            let x = Need::new(Role::Input, elements, AS_MANY);
+            needs.push(Need { is_optional: !self.fused.activation.is_curved(), ..x });
+            needs.push(optional(Need::new(Role::BiasGradient, Stored::F32OrElements(self.fused.columns), ROW)));
+        } else {
+            needs.push(optional(Need::new(Role::Other, elements, AS_MANY)));
+        }
+        if self.fused.mask.view().is_gathered() {
+            let ids = Stored::Words(self.fused.mask.view().row_ids());
+            needs.push(Need::new(Role::RowIds, ids, "there is an id for each row of axis 0 of the mask's shape"));
+        }
+        needs
     }
 
-    /// Whether a bias is looked at.
-    pub(crate) fn uses_bias<P: Place>(&self, pass: &Pass<P>) -> bool {
-        let is_used = !self.backward || self.fused.activation.is_curved();
-        is_used && pass.place(Role::Bias).is_some()
+    pub(crate) const fn describe(&self) -> (&'static str, &'static str) {
+        match (self.backward, self.fused.activation.is_curved()) {
+            (false, _) => ("fused", "an input and an output; a bias, a residual, and the ids of gathered rows if there are some"),
+            (true, false) => ("fused backward", "a gradient and an output; row ids if the mask is gathered; no residual"),
+            (true, true) => (
+                "fused backward",
+                "a gradient, an output and, because there is an activation, the x of the forward pass (Pass::with_input); row \
+                 ids if the mask is gathered; no residual",
+            ),
+        }
+    }
+
+    pub(crate) fn scratch_size(&self) -> u64 {
+        if self.sums_columns { self.fused.scratch_size(self.elements) } else { 0 }
+    }
+
+    /// Whether bias and x are looked at.
+    pub(crate) const fn needs_argument(&self) -> bool {
+        !self.backward || self.fused.activation.is_curved()
     }
 
     /// The rows that are dropped as a whole, if any can be.
@@ -188,53 +257,13 @@ impl Work {
         self.fused.rows.filter(|rows| !rows.keeps_all())
     }
 
-    /// Checks what the tensors must be of each other, and returns the type and the number of elements.
-    pub(crate) fn check<P: Place>(&self, pass: &Pass<P>) -> Result<(Dtype, u64), Error> {
-        let Fused { columns, mask, .. } = self.fused;
-        let needs = |needs| Error::Operands { operation: if self.backward { "fused backward" } else { "fused" }, needs };
-        let source = pass.place(self.source()).ok_or_else(|| needs("a tensor to begin with"))?;
-        let output = pass.place(Role::Output).ok_or_else(|| needs("an output"))?;
-        if self.backward && pass.place(Role::Other).is_some() {
-            return Err(needs("no residual: its gradient is that of the output"));
+    /// Checks the elements against rows and masks.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let Fused { columns, mask, rows, .. } = self.fused;
+        if !self.elements.is_multiple_of(columns) {
+            return Err(Error::Columns { elements: self.elements, columns });
         }
-        if !self.backward && pass.place(Role::BiasGradient).is_some() {
-            return Err(needs("no gradient of the bias, which the backward pass gives"));
-        }
-        if self.backward && self.fused.activation.is_curved() && pass.place(Role::Input).is_none() {
-            return Err(needs("the x of the forward pass (Pass::with_input), because there is an activation"));
-        }
-        let dtype = output.dtype();
-        for role in [self.source(), Role::Other, Role::Input, Role::Bias] {
-            let Some(place) = pass.place(role) else { continue };
-            if place.dtype() != dtype {
-                return Err(Error::Dtype { input: place.dtype(), output: dtype });
-            }
-            if role != Role::Bias && place.bytes() != output.bytes() {
-                return Err(Error::Length { input: place.bytes(), output: output.bytes() });
-            }
-        }
-        let is_row = |place: &P| place.bytes() == columns.saturating_mul(place.dtype().size());
-        if let Some(bias) = pass.place(Role::Bias).filter(|bias| !is_row(bias)) {
-            return Err(Error::Size { role: "bias", size: bias.bytes(), remedy: "it has an element for each column" });
-        }
-        if let Some(gradient) = pass.place(Role::BiasGradient) {
-            if ![Dtype::F32, dtype].contains(&gradient.dtype()) {
-                return Err(Error::Dtype { input: dtype, output: gradient.dtype() });
-            }
-            if !is_row(gradient) {
-                let remedy = "it has an element for each column";
-                return Err(Error::Size { role: "bias gradient", size: gradient.bytes(), remedy });
-            }
-        }
-        let elements = source.bytes() / dtype.size();
-        if !elements.is_multiple_of(columns) {
-            return Err(Error::Columns { elements, columns });
-        }
-        mask.check_length(elements)?;
-        mask.check_row_ids(pass.place(Role::RowIds).map(|ids| ids.bytes() / 4))?;
-        if let Some(rows) = self.fused.rows {
-            rows.check_length(elements / columns)?;
-        }
-        Ok((dtype, elements))
+        mask.check_length(self.elements)?;
+        rows.map_or(Ok(()), |rows| rows.check_length(self.elements / columns))
     }
 }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::{Dtype, Element, Error, drop_block::BlockWork, role::Role};
+use crate::{Dtype, Element, Error, drop_block::BlockWork, fused, role::Role};
 
 /// A computation, and where its tensors lie: what is to be done, whole, as a value. `P` is the kind of place, and with it
 /// says which tier takes it:
@@ -28,6 +28,7 @@ pub struct Pass<P> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Work {
     DropBlock(BlockWork),
+    Fused(fused::Work),
 }
 
 /// Where a tensor lies: a [`Slice`], a `BufferRange` or a [`kernels::Tensor`](crate::kernels::Tensor).
@@ -63,6 +64,8 @@ pub(crate) enum Stored {
     /// f32, whatever the type of the others.
     #[expect(dead_code, reason = "accumulators are")]
     F32(u64),
+    /// The one or the other.
+    F32OrElements(u64),
     /// 32-bit words.
     Words(u64),
 }
@@ -80,6 +83,7 @@ impl Work {
     pub(crate) fn needs(&self) -> Needs {
         match self {
             Self::DropBlock(work) => work.needs(),
+            Self::Fused(work) => work.needs(),
         }
     }
 
@@ -87,13 +91,14 @@ impl Work {
     const fn describe(&self) -> (&'static str, &'static str) {
         match self {
             Self::DropBlock(work) => work.describe(),
+            Self::Fused(work) => work.describe(),
         }
     }
 
     /// Whether an input may be the output's own range.
     pub(crate) const fn runs_in_place(&self) -> bool {
         match self {
-            Self::DropBlock(_) => true,
+            Self::DropBlock(_) | Self::Fused(_) => true,
         }
     }
 
@@ -101,6 +106,7 @@ impl Work {
     pub(crate) fn scratch_size(&self) -> u64 {
         match self {
             Self::DropBlock(work) => work.scratch_size(),
+            Self::Fused(work) => work.scratch_size(),
         }
     }
 }
@@ -160,6 +166,8 @@ impl<P: Place> Pass<P> {
             let expected = match need.stored {
                 Stored::Elements(_) => *of_pass.get_or_insert(place.dtype()),
                 Stored::F32(_) => Dtype::F32,
+                Stored::F32OrElements(_) if place.dtype() == Dtype::F32 => Dtype::F32,
+                Stored::F32OrElements(_) => of_pass.unwrap_or_default(),
                 Stored::Words(_) => place.dtype(),
             };
             if place.dtype() != expected {
@@ -168,7 +176,7 @@ impl<P: Place> Pass<P> {
         }
         for (need, place) in there() {
             let bytes = match need.stored {
-                Stored::Elements(count) => count.checked_mul(place.dtype().size()),
+                Stored::Elements(count) | Stored::F32OrElements(count) => count.checked_mul(place.dtype().size()),
                 Stored::F32(count) | Stored::Words(count) => count.checked_mul(4),
             };
             if bytes != Some(place.bytes()) {
@@ -244,6 +252,13 @@ impl<'a, T: Element> From<&'a Vec<T>> for Slice<'a> {
 impl<'a, T: Element> From<&'a mut Vec<T>> for Slice<'a> {
     fn from(elements: &'a mut Vec<T>) -> Self {
         Self::from(&mut elements[..])
+    }
+}
+
+/// Row ids, and other words that are read.
+impl<'a> From<&'a [u32]> for Slice<'a> {
+    fn from(words: &'a [u32]) -> Self {
+        Self { bytes: Bytes::Read(bytemuck::cast_slice(words)), dtype: Dtype::F32 }
     }
 }
 

@@ -2,11 +2,14 @@
 
 use super::{
     kernel::{Bias, Decision, Elementwise, Fusion, Input, Program, Skeleton, Storage},
+    operand::{Operand, Operands, Tensor},
     parameters::{self, byte, reciprocal, small, words},
+    plan::{KeyPlace, Plan},
     select::{Choice, Decisions, Part, Source, Task, groups_before_carry},
-    target::{RUN, Schedule},
+    stage::Stage,
+    target::{RUN, Schedule, Target},
 };
-use crate::{Activation, Dtype, Mask};
+use crate::{Activation, Dropout, Dtype, Error, Fused, Generator, Key, Mask, Pass, fused::Work, role::Role};
 
 /// A fused pass as what is done with the decisions.
 #[derive(Clone, Copy)]
@@ -20,6 +23,96 @@ pub(super) struct Fusing {
     pub(super) other: bool,
     /// The row keep, where it drops some rows and not all.
     pub(super) rows: Option<Mask>,
+}
+
+/// The stages of a pass, in order; none where nothing has to be done.
+///
+/// # Errors
+/// [`Error::Columns`], those of the masks, [`Error::TooLarge`] for a row that does not fit a binding with others.
+pub(super) fn stages(
+    target: &Target,
+    work: &Work,
+    pass: &Pass<Tensor>,
+    key: KeyPlace,
+) -> Result<Vec<Stage>, Error> {
+    work.check()?;
+    let Some(output) = pass.place(Role::Output) else { unreachable!("checked") };
+    let operand = |role| pass.place(role).map(|tensor| tensor.operand);
+    let (source, other) = if work.backward { (Role::Gradient, Role::Input) } else { (Role::Input, Role::Other) };
+    let used = |role| operand(role).filter(|_| work.needs_argument());
+    let mut operands = Operands::values(output.dtype, operand(source).unwrap_or(output.operand), output.operand)?;
+    if let Some(other) = used(other) {
+        operands = operands.with_other(other)?;
+    }
+    if let Some(ids) = operand(Role::RowIds) {
+        operands = operands.with_row_ids(ids)?;
+    }
+    operands.bias = used(Role::Bias);
+    if work.elements == 0 {
+        return Ok(vec![]);
+    }
+    let mask = match key {
+        KeyPlace::RateBuffer { .. } => work.fused.mask().with_any_rate(),
+        KeyPlace::Parameters | KeyPlace::Buffer { .. } => work.fused.mask(),
+    };
+    let fusing = Fusing {
+        dtype: output.dtype,
+        backward: work.backward,
+        activation: work.fused.activation(),
+        columns: work.fused.columns(),
+        bias: operands.bias.is_some(),
+        other: operands.other.is_some(),
+        rows: work.rows(),
+    };
+    let source = if mask.keeps_all() && fusing.rows.is_none() { Source::All } else { Source::Key { mask, key } };
+    let plan = Plan::new(target, &operands)?;
+    Ok(vec![Stage::of(&plan, plan.launch_all(Task::Fused(fusing), source)?)])
+}
+
+/// Passes that together choose every kernel.
+pub(super) fn scenarios() -> Vec<Pass<Tensor>> {
+    let mut scenarios = vec![];
+    let generators = Generator::ALL.iter().cycle();
+    let numbered = Activation::ALL.iter().flat_map(|activation| Dtype::ALL.iter().map(move |dtype| (activation, dtype)));
+    for (turn, ((&activation, &dtype), &generator)) in numbered.zip(generators).enumerate() {
+        // Rows that begin at units of 16 bytes and words, at neither, and short ones.
+        for (columns, start) in [(1024, 0), (1000, 5), (999, 0), (7, 3), (1024, 1)] {
+            let p = if columns == 1000 && turn % 2 == 0 { 0.0 } else { 0.5 };
+            let mask = |key| Dropout::new(p).map(|dropout| dropout.with_generator(generator).mask(Key::new(key)));
+            let Ok(fused) = mask(1).and_then(|mask| Fused::new(mask.at(start), columns)) else { continue };
+            let mut fused = fused.with_activation(activation);
+            if turn % 3 != 1 {
+                let rows = Dropout::new(0.5).map(|dropout| dropout.with_generator(generator).mask(Key::new(2)));
+                fused = rows.and_then(|rows| fused.with_row_keep(rows)).unwrap_or(fused);
+            }
+            let size = 40 * 1024 / columns * columns * dtype.size();
+            for shift in [0, dtype.size()] {
+                let tensor = |buffer, size| Operand::new(buffer, shift * u64::from(buffer), size).with_dtype(dtype);
+                let bias = tensor(2, columns * dtype.size());
+                let forward = fused.forward(tensor(0, size), tensor(4, size));
+                scenarios.extend([forward.clone(), forward.clone().with_bias(bias)]);
+                scenarios.push(forward.with_bias(bias).with_residual(tensor(3, size)));
+                let backward = fused.backward(tensor(0, size), tensor(4, size)).with_input(tensor(3, size));
+                scenarios.extend([backward.clone(), backward.with_bias(bias)]);
+            }
+        }
+    }
+    // Every way to decide.
+    for view in super::reachable::views() {
+        let Some((fused, ids)) = Dropout::new(0.5).ok().and_then(|dropout| {
+            let mask = dropout.mask(Key::new(1)).at(view);
+            Some((Fused::new(mask, 1).ok()?, view.is_gathered().then(|| Operand::new(1, 0, 4 * view.row_ids()))))
+        }) else {
+            continue;
+        };
+        let size = 8192 * 4;
+        let pass = fused.forward(Operand::new(0, 0, size), Operand::new(0, 0, size));
+        scenarios.push(match ids {
+            Some(ids) => pass.with_row_ids(ids),
+            None => pass,
+        });
+    }
+    scenarios
 }
 
 /// Rows from which on a launch is of a single one: their lengths are no 32-bit numbers to count with.

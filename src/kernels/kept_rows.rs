@@ -96,6 +96,7 @@ impl KeptRows {
                 input_offset: 0,
                 output_offset: self.list_word,
                 other_offset: 0,
+                bias_offset: 0,
                 packed_offset: 0,
                 ids_offset: 0,
             };

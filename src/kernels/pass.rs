@@ -1,7 +1,7 @@
 //! Passes as launches: what is checked of every one, and whose planner goes on.
 
 use super::{
-    drop_block,
+    drop_block, fused,
     operand::{Operand, Tensor, check, check_apart},
     plan::KeyPlace,
     stage::Stage,
@@ -31,6 +31,7 @@ impl PassPlan {
         check_places(pass)?;
         let stages = match pass.work {
             Work::DropBlock(ref work) => drop_block::stages(target, work, pass, key)?,
+            Work::Fused(ref work) => fused::stages(target, work, pass, key)?,
         };
         for launch in stages.iter().flat_map(|stage: &Stage| &stage.launches) {
             target.check_buffers(launch.kernel())?;
@@ -84,5 +85,7 @@ fn check_places(pass: &Pass<Tensor>) -> Result<(), Error> {
 
 /// Passes that together choose every kernel.
 pub(super) fn scenarios() -> Vec<Pass<Tensor>> {
-    drop_block::scenarios()
+    let mut scenarios = drop_block::scenarios();
+    scenarios.extend(fused::scenarios());
+    scenarios
 }

@@ -272,7 +272,7 @@ fn contiguous_masks() -> Vec<Mask> {
 }
 
 /// One, two and more axes around each kind of innermost one, with and without gathered rows.
-fn views() -> Vec<View> {
+pub(super) fn views() -> Vec<View> {
     let mut views = vec![View::rows(0, 5, 7)];
     // The last begins every row at a multiple of 32.
     for (inner, extent, start, skip) in [(1, 40, 3, 7), (0, 40, 3, 7), (0, 200, 3, 7), (3, 40, 3, 7), (1, 64, 32, 64)] {

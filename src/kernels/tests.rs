@@ -13,7 +13,7 @@ use super::{
     fragment::{self, Fragment},
     kernel::{Kernel, Program},
     operand::{Operand, Operands},
-    parameters::{Axis, Block, Counts, Elements, Places, Scatter, Spread, Strides},
+    parameters::{Axis, Block, Columns, Counts, Elements, Places, Rows, Scatter, Spread, Strides},
     plan::{KeyPlace, Plan},
     reachable,
     target::{F16Conversion, Schedule, Style, Target},
@@ -138,6 +138,12 @@ fn heads_name_what_is_used() {
             "noise_input" => "input/none",
             "noise_storage" => "storage/f32_noise",
             "noise" => "noise/",
+            "fusing" => "fused/forward",
+            "activation" => "activation/",
+            "bias" => "fused/bias_quads",
+            "row_keep" => "fused/rows",
+            "scaled" => "fused/scaled",
+            "fused_storage" => "fused/f32",
             "runs" => "decision/",
             "repeats" => "kernel/repeats",
             other => other,
@@ -193,6 +199,8 @@ fn structs_have_the_hosts_layout() {
     for_each_kernel(|kernel, module| {
         assert_layout!(module, "DropoutKeepRule", KeepRule, seed, stream, start, threshold, scale);
         assert_layout!(module, "Elements", Elements, count, input_offset, output_offset, other_offset);
+        assert_layout!(module, "Columns", Columns, count, reciprocal, first, bias_offset);
+        assert_layout!(module, "Rows", Rows, seed, stream, start, threshold, scale);
         assert_layout!(module, "Axis", Axis, stride, elements, reciprocal);
         if let Some((actual, size)) = members(module, "Strides") {
             let [stride, extent, first] =

@@ -1,29 +1,59 @@
 //! Fused passes: bias, activation, dropout, row keep, residual.
 
-use super::dropout::for_each_decision;
-use crate::{Activation, Error, fused::Work, reference::keeps};
+use super::{dropout::for_each_decision, keeps, pass::output};
+use crate::{Activation, Dtype, Element, Error, Pass, Place, Slice, fused::Work, role::Role};
+
+/// Runs a pass whose tensors have elements of this type.
+pub(super) fn run<T: Element>(work: &Work, pass: &mut Pass<Slice<'_>>) -> Result<(), Error> {
+    work.check()?;
+    // Of slices that are read as another type there are none: they were checked.
+    let widened = |role| -> Option<Vec<f32>> {
+        pass.place(role).map(|slice| bytemuck::cast_slice::<_, T>(slice.as_bytes()).iter().map(|x| x.widen()).collect())
+    };
+    let (source, other) = if work.backward { (Role::Gradient, Role::Input) } else { (Role::Input, Role::Other) };
+    let tensors = Tensors {
+        source: widened(source).unwrap_or_default(),
+        other: widened(other).filter(|_| work.needs_argument()),
+        bias: widened(Role::Bias).filter(|_| work.needs_argument()),
+        row_ids: pass.place(Role::RowIds).map(|ids| bytemuck::pod_collect_to_vec(ids.as_bytes())),
+    };
+    let (y, sums) = fused(work, &tensors)?;
+    store::<T>(output(pass, Role::Output)?, &y);
+    let sums: Vec<f32> = sums.iter().map(|&sum| sum as f32).collect();
+    match pass.place(Role::BiasGradient).map(Place::dtype) {
+        Some(Dtype::F32) => store::<f32>(output(pass, Role::BiasGradient)?, &sums),
+        Some(_) => store::<T>(output(pass, Role::BiasGradient)?, &sums),
+        None => {}
+    }
+    Ok(())
+}
+
+fn store<T: Element>(to: &mut [u8], values: &[f32]) {
+    let narrow: Vec<T> = values.iter().map(|&x| T::narrow(x)).collect();
+    to.copy_from_slice(bytemuck::cast_slice(&narrow));
+}
 
 /// The tensors of a pass, widened.
-pub(super) struct Tensors<'a> {
+struct Tensors {
     /// x, or backward the gradient of y.
-    pub(super) source: &'a [f32],
+    source: Vec<f32>,
     /// The residual, or backward x.
-    pub(super) other: Option<&'a [f32]>,
-    pub(super) bias: Option<&'a [f32]>,
-    pub(super) row_ids: Option<&'a [u32]>,
+    other: Option<Vec<f32>>,
+    bias: Option<Vec<f32>>,
+    row_ids: Option<Vec<u32>>,
 }
 
 /// The result, and of a backward pass the sum of each column.
-pub(super) fn fused(work: &Work, tensors: &Tensors<'_>) -> Result<(Vec<f32>, Vec<f64>), Error> {
+fn fused(work: &Work, tensors: &Tensors) -> Result<(Vec<f32>, Vec<f64>), Error> {
     let fused = &work.fused;
     let (mask, columns) = (fused.mask(), fused.columns() as usize);
     let mut y = super::dropout::reserve(tensors.source.len() as u64)?;
     let mut sums = vec![0.0; if work.backward { columns } else { 0 }];
-    let other = |i: usize| tensors.other.map(|other| other[i]);
-    let with_bias = |x: f32, i: usize| tensors.bias.map_or(x, |bias| x + bias[i % columns]);
+    let other = |i: usize| tensors.other.as_ref().map(|other| other[i]);
+    let with_bias = |x: f32, i: usize| tensors.bias.as_ref().map_or(x, |bias| x + bias[i % columns]);
     let row_scale = fused.row_keep().map_or(1.0, |rows| rows.scale());
     let mut row = (u64::MAX, true);
-    for_each_decision(&mask, tensors.source.len() as u64, tensors.row_ids, |local, keep| {
+    for_each_decision(&mask, tensors.source.len() as u64, tensors.row_ids.as_deref(), |local, keep| {
         let (i, number) = (local as usize, local / fused.columns());
         if row.0 != number {
             row = (number, fused.row_keep().is_none_or(|rows| keeps(&rows, number)));

@@ -1,6 +1,6 @@
 //! Passes on the CPU.
 
-use super::{drop_block::drop_block, drop_block_mask};
+use super::{drop_block::drop_block, fused, drop_block_mask};
 use crate::{Dtype, Element, Error, Pass, Slice, drop_block::BlockWork, pass::Work, role::Role};
 
 /// Runs a pass on slices.
@@ -25,6 +25,15 @@ pub fn run_pass(mut pass: Pass<Slice<'_>>) -> Result<(), Error> {
             #[cfg(not(feature = "half"))]
             Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
         },
+        Work::Fused(work) => match dtype {
+            Dtype::F32 => fused::run::<f32>(&work, &mut pass)?,
+            #[cfg(feature = "half")]
+            Dtype::F16 => fused::run::<half::f16>(&work, &mut pass)?,
+            #[cfg(feature = "half")]
+            Dtype::Bf16 => fused::run::<half::bf16>(&work, &mut pass)?,
+            #[cfg(not(feature = "half"))]
+            Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
+        },
     }
     Ok(())
 }
@@ -41,7 +50,7 @@ fn elementwise<T: Element>(
 }
 
 /// Where a result goes.
-fn output<'s>(pass: &'s mut Pass<Slice<'_>>, role: Role) -> Result<&'s mut [u8], Error> {
+pub(super) fn output<'s>(pass: &'s mut Pass<Slice<'_>>, role: Role) -> Result<&'s mut [u8], Error> {
     let found = pass.tensors.iter_mut().find(|(other, _)| *other == role);
     found.map_or(Ok(&mut [][..]), |(_, slice)| slice.as_bytes_mut())
 }

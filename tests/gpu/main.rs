@@ -11,6 +11,7 @@ mod device_key;
 mod drop_block;
 mod dropout;
 mod errors;
+mod fused;
 mod kept_rows;
 mod key_and_rate;
 mod known_answers;
