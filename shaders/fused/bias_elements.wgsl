@@ -1,9 +1,9 @@
 // Bias: element by element, of any number of columns, from any of them on.
-// needs: fused/columns
+// needs: columns
 
 // The bits of the elements of four columns.
 fn bias_elements(column: vec4<u32>) -> vec4<u32> {
-    let element = wrapped(column) + vec4<u32>(parameters.columns.bias_offset);
+    let element = wrapped(column) + vec4<u32>(bias_offset());
     let word = element / vec4<u32>(ELEMENTS_PER_WORD);
     let words = vec4<u32>(bias_word(word.x), bias_word(word.y), bias_word(word.z), bias_word(word.w));
     if ELEMENTS_PER_WORD == 1u {

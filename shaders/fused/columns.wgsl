@@ -27,6 +27,10 @@ fn wrapped(column: vec4<u32>) -> vec4<u32> {
     return select(column, column - count, column >= count);
 }
 
+fn bias_offset() -> u32 {
+    return parameters.columns.bias_offset;
+}
+
 // A number that only the host knows to be zero: the first column is one of them.
 fn hidden_zero() -> u32 {
     return select(0u, 1u, parameters.columns.first >= parameters.columns.count);

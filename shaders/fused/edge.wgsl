@@ -48,7 +48,7 @@ fn main(
         if covered != 0u {
             let word = (parameters.elements.output_offset - lead() + position) / ELEMENTS_PER_WORD;
             let kept = keep >> (position - run);
-            var result = fuse_words(vec4<u32>(words), vec4<u32>(others), vec4<u32>(biases), kept).x;
+            var result = words_of(fuse_values(vec4<u32>(words), vec4<u32>(others), vec4<u32>(biases), kept)).x;
             if covered != 0xffffffffu {
                 result = (result & covered) | (output_word(word) & ~covered);
             }

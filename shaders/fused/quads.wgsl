@@ -19,7 +19,7 @@ fn finish_quad(run: Run, quad: u32, x: vec4<u32>, keep: u32) {
     let other = other_four_words(parameters.elements.other_offset + run.position, quad);
     let bias = bias_four_words(run.column, quad);
     let to = (parameters.elements.output_offset + run.position) / ELEMENTS_PER_QUAD + quad;
-    store_output_quad(to, fuse_words(x, other, bias, keep >> (quad * ELEMENTS_PER_QUAD)));
+    store_output_quad(to, words_of(fuse_values(x, other, bias, keep >> (quad * ELEMENTS_PER_QUAD))));
 }
 
 fn move_quad(run: Run, quad: u32, keep: u32) {

@@ -34,14 +34,15 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "operation/normal" "operation/rounded"
     "storage/f32" "storage/halves" "storage/f16" "storage/f16_integer" "storage/f16_native" "storage/bf16" "storage/bf16_signed" "storage/f32_group"
     "storage/halves_group" "storage/f32_noise" "storage/halves_noise"
-    "input/quads" "input/words" "input/halves" "input/no_other" "input/none"
+    "input/quads" "input/words" "input/halves" "input/any" "input/no_other" "input/none"
     "kernel/elements" "kernel/once" "kernel/repeats" "kernel/elementwise_groups" "kernel/elementwise_interleaved" "kernel/elementwise_blocked"
     "kernel/elementwise_edge" "kernel/noise_quads" "kernel/noise_edge" "kernel/mask_bits" "kernel/mask_bytes" "kernel/kept_rows"
     "kernel/audit" "kernel/advance_key" "kernel/random_blocks"
     "kernel/probe_f16"
     "activation/none" "activation/relu" "activation/gelu" "activation/gelu_tanh" "activation/silu" "activation/sigmoid"
-    "fused/columns" "fused/no_bias" "fused/bias_quads" "fused/bias_elements" "fused/scaled" "fused/unscaled" "fused/rows" "fused/no_rows"
-    "fused/forward" "fused/backward" "fused/f32" "fused/halves" "fused/quads" "fused/edge"
+    "fused/columns" "fused/no_bias" "fused/bias_quads" "fused/bias_elements" "fused/scaled" "fused/unscaled" "fused/rows" "fused/row_rule" "fused/no_rows"
+    "fused/forward" "fused/backward" "fused/f32" "fused/halves" "fused/quads" "fused/edge" "fused/walk" "fused/gradient"
+    "fused/writes" "fused/no_writes" "fused/sum_rows" "fused/sum_f32" "fused/sum_halves"
     "drop_block/place" "drop_block/spread" "drop_block/count" "drop_block/scale" "drop_block/scatter" "drop_block/fill"
 };
 

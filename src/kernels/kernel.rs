@@ -7,10 +7,10 @@ use smallvec::SmallVec;
 use super::{
     fragment,
     operand::Layout,
-    parameters::{Block, MAX_IMMEDIATES},
+    parameters::{Block, MAX_IMMEDIATES, small},
     target::{F16Conversion, ParameterStyle, Style, Target},
 };
-use crate::{Activation, Dtype, Generator, MaskFormat, audit::Bits, role::Role};
+use crate::{Activation, Dtype, Generator, MaskFormat, audit::Bits, fused, role::Role};
 
 /// One compute kernel: a small value that names a WGSL text. Equal kernels have equal texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +42,10 @@ pub(crate) enum Program {
         dtype: Dtype,
     },
     DropBlock(BlockStep),
+    /// Sums of rows of f32, stored so.
+    SumRows {
+        storage: Storage,
+    },
     AdvanceKey,
     RandomBlocks {
         generator: Generator,
@@ -124,6 +128,12 @@ pub(crate) enum Skeleton {
     },
     /// A fused pass on elements at any offset.
     FusedEdge,
+    /// A fused pass that sums columns, so many neighbours an invocation; and writes elements too, or not.
+    FusedGradient {
+        input: Input,
+        run: u8,
+        writes: bool,
+    },
 }
 
 /// What memory is accessed by.
@@ -139,6 +149,8 @@ pub(crate) enum Input {
     Quads,
     Words,
     Halves,
+    /// Each row at another of these.
+    Any,
 }
 
 /// What says whether an element is kept.
@@ -387,6 +399,7 @@ impl Kernel {
     /// Whether the text needs WGSL's extension `f16`.
     pub const fn needs_f16(&self) -> bool {
         match self.program {
+            Program::SumRows { storage } => matches!(storage, Storage::F16(F16Conversion::Native)),
             Program::Elementwise { storage: Storage::F16(F16Conversion::Native), operation, .. } => {
                 operation.converts()
             }
@@ -430,6 +443,7 @@ impl Kernel {
             | Program::KeptRows { decision } => Some(decision),
             Program::Audit { .. }
             | Program::DropBlock(_)
+            | Program::SumRows { .. }
             | Program::AdvanceKey
             | Program::RandomBlocks { .. }
             | Program::ProbeF16 => None,
@@ -447,6 +461,11 @@ impl Kernel {
     /// Where its random numbers come from.
     fn random(&self) -> Option<(Generator, KeySource)> {
         self.decision()?.random().or_else(|| self.fusion()?.rows)
+    }
+
+    /// Whether it walks down columns.
+    fn walks(&self) -> bool {
+        matches!(self.program, Program::Elementwise { skeleton: Skeleton::FusedGradient { .. }, .. })
     }
 
     /// What kind of a fused pass it is, if it is one.
@@ -506,6 +525,7 @@ impl Kernel {
             Program::DropBlock(BlockStep::Spread) => blocks.push(Block::Spread),
             Program::DropBlock(BlockStep::Scatter) => blocks.push(Block::Scatter),
             Program::DropBlock(BlockStep::Fill | BlockStep::Count | BlockStep::Scale) => blocks.push(Block::Counts),
+            Program::SumRows { .. } => blocks.push(Block::Sums),
             Program::AdvanceKey => blocks.push(Block::Advance),
             Program::RandomBlocks { .. } => blocks.push(Block::Blocks),
             Program::ProbeF16 => blocks.push(Block::Probe),
@@ -546,7 +566,7 @@ impl Kernel {
             });
         }
         if let Some(fusion) = self.fusion() {
-            blocks.push(Block::Columns);
+            blocks.push(if self.walks() { Block::Walk } else { Block::Columns });
             blocks.extend(fusion.rows.map(|_| Block::Rows));
         }
         if let Program::KeptRows { .. } = self.program {
@@ -564,15 +584,23 @@ impl Kernel {
             Program::KeepMask { .. }
             | Program::KeptRows { .. }
             | Program::Audit { .. }
+            | Program::SumRows { .. }
             | Program::AdvanceKey
             | Program::ProbeF16 => return false,
         };
         match (skeleton, role) {
-            (_, Role::PackedMask | Role::RowIds) => false,
+            (_, Role::PackedMask | Role::RowIds | Role::Partial) => false,
             (Skeleton::Edge | Skeleton::NoiseEdge | Skeleton::FusedEdge, _) => false,
             (_, Role::Bias) => self.fusion().is_some_and(|fusion| fusion.bias == Bias::Quads),
-            (Skeleton::Groups | Skeleton::NoiseQuads { .. }, _) | (Skeleton::Blocked { .. } | Skeleton::FusedQuads { .. }, Role::Output) => true,
-            (Skeleton::Blocked { input } | Skeleton::FusedQuads { input, .. }, _) => input == Input::Quads,
+            (Skeleton::Groups | Skeleton::NoiseQuads { .. }, _) | (Skeleton::Blocked { .. } | Skeleton::FusedQuads { .. } | Skeleton::FusedGradient { .. }, Role::Output) => {
+                true
+            }
+            (
+                Skeleton::Blocked { input }
+                | Skeleton::FusedQuads { input, .. }
+                | Skeleton::FusedGradient { input, .. },
+                _,
+            ) => input == Input::Quads,
             (Skeleton::Interleaved { unit, .. }, _) => unit == Unit::Quad,
         }
     }
@@ -587,6 +615,8 @@ impl Kernel {
             Program::Elementwise { skeleton: Skeleton::NoiseEdge, .. } => "kernel/noise_edge",
             Program::Elementwise { skeleton: Skeleton::FusedQuads { .. }, .. } => "fused/quads",
             Program::Elementwise { skeleton: Skeleton::FusedEdge, .. } => "fused/edge",
+            Program::Elementwise { skeleton: Skeleton::FusedGradient { .. }, .. } => "fused/gradient",
+            Program::SumRows { .. } => "fused/sum_rows",
             Program::KeepMask { format: MaskFormat::Bits, .. } => "kernel/mask_bits",
             Program::KeepMask { format: MaskFormat::Bytes, .. } => "kernel/mask_bytes",
             Program::KeptRows { .. } => "kernel/kept_rows",
@@ -656,7 +686,26 @@ impl Kernel {
                 Bias::Quads => "fused/bias_quads",
                 Bias::Elements => "fused/bias_elements",
             },
-            "row_keep" => if self.fusion()?.rows.is_some() { "fused/rows" } else { "fused/no_rows" },
+            "row_keep" => match self.fusion()?.rows {
+                None => "fused/no_rows",
+                Some(_) if self.walks() => "fused/row_rule",
+                Some(_) => "fused/rows",
+            },
+            "columns" if self.walks() => "fused/walk",
+            "columns" => "fused/columns",
+            "gradient" => match self.program {
+                Program::Elementwise { skeleton: Skeleton::FusedGradient { writes: true, .. }, .. } => "fused/writes",
+                _ => "fused/no_writes",
+            },
+            "sum_storage" => match self.program {
+                Program::SumRows { storage: Storage::F32 } => "fused/sum_f32",
+                _ => "fused/sum_halves",
+            },
+            "format" if matches!(self.program, Program::SumRows { .. }) => match self.program {
+                Program::SumRows { storage: Storage::Bf16 } => "storage/bf16",
+                Program::SumRows { storage: Storage::F16(F16Conversion::Native) } => "storage/f16_native",
+                _ => "storage/f16",
+            },
             "scaled" => if decision? == Decision::All { "fused/unscaled" } else { "fused/scaled" },
             _ => {
                 let Program::Elementwise { skeleton, operation, storage, .. } = self.program else { return None };
@@ -697,7 +746,8 @@ impl Kernel {
                     ("format", Storage::Bf16) => match skeleton {
                         Skeleton::Groups | Skeleton::Interleaved { .. } => "storage/bf16",
                         Skeleton::NoiseQuads { run } if u64::from(run) < super::target::RUN => "storage/bf16",
-                        Skeleton::FusedQuads { run, .. } if u64::from(run) < super::target::RUN => "storage/bf16",
+                        Skeleton::FusedQuads { run, .. } | Skeleton::FusedGradient { run, .. }
+                            if u64::from(run) < super::target::RUN => "storage/bf16",
                         _ => "storage/bf16_signed",
                     },
                     ("format", Storage::F16(F16Conversion::Native)) if operation.converts() => "storage/f16_native",
@@ -705,10 +755,12 @@ impl Kernel {
                     ("input", _) => match skeleton {
                         Skeleton::Blocked { input }
                         | Skeleton::Interleaved { input, .. }
-                        | Skeleton::FusedQuads { input, .. } => match input {
+                        | Skeleton::FusedQuads { input, .. }
+                        | Skeleton::FusedGradient { input, .. } => match input {
                             Input::Quads => "input/quads",
                             Input::Words => "input/words",
                             Input::Halves => "input/halves",
+                            Input::Any => "input/any",
                         },
                         Skeleton::Groups
                         | Skeleton::Edge
@@ -763,7 +815,12 @@ impl Kernel {
         }
         if let Some(fusion) = self.fusion() {
             constants.push(("HAS_BIAS", (fusion.bias != Bias::None).to_string()));
-            constants.push(("FEW_COLUMNS", fusion.few_columns.to_string()));
+            if let Program::Elementwise { skeleton: Skeleton::FusedGradient { writes, .. }, .. } = self.program {
+                constants.push(("ROWS_EACH", number(small(fused::ROWS_EACH))));
+                constants.push(("WRITES", writes.to_string()));
+            } else {
+                constants.push(("FEW_COLUMNS", fusion.few_columns.to_string()));
+            }
             let decides_runs = matches!(decision, Decision::Blocked { .. } | Decision::Strided { .. });
             if fusion.rows.is_some() && !decides_runs {
                 constants.push(("DROPOUT_START_IS_ALIGNED", false.to_string()));
@@ -796,7 +853,8 @@ impl Kernel {
         match self.program {
             Program::Elementwise { skeleton: Skeleton::Groups, .. } => 8,
             Program::Elementwise {
-                skeleton: Skeleton::Interleaved { run, .. } | Skeleton::NoiseQuads { run } | Skeleton::FusedQuads { run, .. }, ..
+                skeleton: Skeleton::Interleaved { run, .. } | Skeleton::NoiseQuads { run }
+                | Skeleton::FusedQuads { run, .. } | Skeleton::FusedGradient { run, .. }, ..
             } => run.into(),
             _ => 32,
         }
@@ -819,6 +877,17 @@ impl Kernel {
     }
 }
 
+impl fmt::Display for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => " f32",
+            Self::F16(F16Conversion::Integer) => " f16",
+            Self::F16(F16Conversion::Native) => " f16 native",
+            Self::Bf16 => " bf16",
+        })
+    }
+}
+
 /// A short name: what is done, to what type, by which decision, how, and the operands' bindings.
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -832,6 +901,7 @@ impl fmt::Display for Kernel {
             Program::DropBlock(BlockStep::Fill) => f.write_str("drop block, fill")?,
             Program::DropBlock(BlockStep::Count) => f.write_str("drop block, count")?,
             Program::DropBlock(BlockStep::Scale) => f.write_str("drop block, scale")?,
+            Program::SumRows { storage } => write!(f, "sum rows{storage}")?,
             Program::AdvanceKey => f.write_str("advance key")?,
             Program::RandomBlocks { generator } => write!(f, "random blocks, {generator}")?,
             Program::ProbeF16 => f.write_str("probe f16")?,
@@ -851,12 +921,7 @@ impl fmt::Display for Kernel {
                     Elementwise::Fused(Fusion { backward: false, .. }) => "fused",
                     Elementwise::Fused(_) => "fused backward",
                 })?;
-                f.write_str(match storage {
-                    Storage::F32 => " f32",
-                    Storage::F16(F16Conversion::Integer) => " f16",
-                    Storage::F16(F16Conversion::Native) => " f16 native",
-                    Storage::Bf16 => " bf16",
-                })?;
+                storage.fmt(f)?;
                 match skeleton {
                     Skeleton::Groups => f.write_str(", groups")?,
                     Skeleton::Interleaved { unit, input, run } => {
@@ -868,6 +933,10 @@ impl fmt::Display for Kernel {
                     Skeleton::NoiseEdge => f.write_str(", noise at the edge")?,
                     Skeleton::FusedQuads { input, run } => write!(f, ", by {run}, input {input:?}")?,
                     Skeleton::FusedEdge => f.write_str(", edge")?,
+                    Skeleton::FusedGradient { input, run, writes } => {
+                        write!(f, ", columns by {run}, input {input:?}")?;
+                        f.write_str(if writes { "" } else { ", sums alone" })?;
+                    }
                 }
                 if let Elementwise::Fused(fusion) = operation {
                     write!(f, ", {}", fusion.activation)?;

@@ -21,6 +21,7 @@ pub(crate) enum Block {
     Alpha,
     Gaussian,
     Columns,
+    Walk,
     Rows,
     Dispatch,
     Comparison,
@@ -31,10 +32,11 @@ pub(crate) enum Block {
     Spread,
     Scatter,
     Counts,
+    Sums,
 }
 
 impl Block {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Elements,
         Self::Rule,
         Self::Key,
@@ -46,6 +48,7 @@ impl Block {
         Self::Alpha,
         Self::Gaussian,
         Self::Columns,
+        Self::Walk,
         Self::Rows,
         Self::Dispatch,
         Self::Comparison,
@@ -56,6 +59,7 @@ impl Block {
         Self::Spread,
         Self::Scatter,
         Self::Counts,
+        Self::Sums,
     ];
 
     /// The member of `Parameters` and its WGSL type, as in the heads of fragments.
@@ -72,6 +76,7 @@ impl Block {
             Self::Alpha => "alpha: Alpha",
             Self::Gaussian => "gaussian: Gaussian",
             Self::Columns => "columns: Columns",
+            Self::Walk => "walk: Walk",
             Self::Rows => "rows: Rows",
             Self::Dispatch => "dispatch: Dispatch",
             Self::Comparison => "comparison: Comparison",
@@ -82,6 +87,7 @@ impl Block {
             Self::Spread => "spread: Spread",
             Self::Scatter => "scatter: Scatter",
             Self::Counts => "counts: Counts",
+            Self::Sums => "sums: Sums",
         }
     }
 }
@@ -93,7 +99,7 @@ impl Block {
             Self::Places => 96,
             Self::Scatter => 80,
             Self::Spread => 48,
-            Self::Rule | Self::Rows | Self::Counts => 32,
+            Self::Rule | Self::Rows | Self::Counts | Self::Sums => 32,
             _ => 16,
         }
     }
@@ -146,6 +152,29 @@ pub(crate) struct Columns {
     pub(crate) reciprocal: u32,
     pub(crate) first: u32,
     pub(crate) bias_offset: u32,
+}
+
+/// Of a walk down columns. A sum's place has a bit more, the highest: whether it is added to.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Walk {
+    pub(crate) columns: u32,
+    pub(crate) reciprocal: u32,
+    pub(crate) partial: u32,
+    pub(crate) bias_offset: u32,
+}
+
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Sums {
+    pub(crate) columns: u32,
+    pub(crate) pitch: u32,
+    pub(crate) rows: u32,
+    pub(crate) each: u32,
+    pub(crate) input_offset: u32,
+    pub(crate) output_offset: u32,
+    pub(crate) adds: u32,
+    pub(crate) unused: u32,
 }
 
 /// Of a row keep: its key as what it differs by from that of the elements.

@@ -476,6 +476,7 @@ impl Part<'_> {
                     parameters.push::<Numbers>(&[sigma.to_bits(), 0, 0, 0]);
                 }
                 Block::Columns => parameters.push(&self.columns()),
+                Block::Walk => parameters.push(&self.walk()),
                 Block::Rows => parameters.push(&self.rows()),
                 // Whose it is appends it.
                 Block::Dispatch => {}
@@ -486,7 +487,8 @@ impl Part<'_> {
                 | Block::Places
                 | Block::Spread
                 | Block::Scatter
-                | Block::Counts => unreachable!("not of an operation's kernels"),
+                | Block::Counts
+                | Block::Sums => unreachable!("not of an operation's kernels"),
             }
         }
         parameters
@@ -504,7 +506,7 @@ impl Part<'_> {
     }
 
     /// Where the next elements are.
-    fn view(&self) -> View {
+    pub(super) fn view(&self) -> View {
         let Source::Key { mask, .. } = self.source else { unreachable!("without a key there are no strides") };
         self.mask(&mask).view()
     }

@@ -13,7 +13,7 @@ use super::{
     fragment::{self, Fragment},
     kernel::{Kernel, Program},
     operand::{Operand, Operands},
-    parameters::{Axis, Block, Columns, Counts, Elements, Places, Rows, Scatter, Spread, Strides},
+    parameters::{Axis, Block, Columns, Counts, Elements, Places, Rows, Scatter, Spread, Strides, Sums, Walk},
     plan::{KeyPlace, Plan},
     reachable,
     target::{F16Conversion, Schedule, Style, Target},
@@ -140,10 +140,13 @@ fn heads_name_what_is_used() {
             "noise" => "noise/",
             "fusing" => "fused/forward",
             "activation" => "activation/",
-            "bias" => "fused/bias_quads",
+            "bias" => "fused/bias_",
             "row_keep" => "fused/rows",
             "scaled" => "fused/scaled",
             "fused_storage" => "fused/f32",
+            "sum_storage" => "fused/sum_f32",
+            "columns" => "fused/walk",
+            "gradient" => "fused/writes",
             "runs" => "decision/",
             "repeats" => "kernel/repeats",
             other => other,
@@ -200,6 +203,20 @@ fn structs_have_the_hosts_layout() {
         assert_layout!(module, "DropoutKeepRule", KeepRule, seed, stream, start, threshold, scale);
         assert_layout!(module, "Elements", Elements, count, input_offset, output_offset, other_offset);
         assert_layout!(module, "Columns", Columns, count, reciprocal, first, bias_offset);
+        assert_layout!(module, "Walk", Walk, columns, reciprocal, partial, bias_offset);
+        assert_layout!(
+            module,
+            "Sums",
+            Sums,
+            columns,
+            pitch,
+            rows,
+            each,
+            input_offset,
+            output_offset,
+            adds,
+            unused
+        );
         assert_layout!(module, "Rows", Rows, seed, stream, start, threshold, scale);
         assert_layout!(module, "Axis", Axis, stride, elements, reciprocal);
         if let Some((actual, size)) = members(module, "Strides") {

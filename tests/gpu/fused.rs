@@ -187,7 +187,7 @@ fn contexts() -> Vec<(String, Context)> {
             for tiny in [false, true] {
                 let (device, queue) = device(subject, |descriptor| {
                     if tiny {
-                        descriptor.required_limits.max_storage_buffer_binding_size = 65536;
+                        descriptor.required_limits.max_storage_buffer_binding_size = 131_072;
                         descriptor.required_limits.max_compute_workgroups_per_dimension = 3;
                     }
                 });
