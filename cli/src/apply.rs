@@ -9,6 +9,7 @@ use crate::{
     args::{MaskArgs, ProcessorArgs},
     block::{BlockArgs, BlockScale},
     error::Error,
+    fused::{Call, FusedArgs},
     input::{Input, dtype},
     output::WholeFile,
     progress,
@@ -33,6 +34,9 @@ pub struct Args {
     /// What the elements outside of the blocks are multiplied by
     #[arg(long, value_enum, value_name = "SCALE", requires = "block")]
     block_scale: Option<BlockScale>,
+
+    #[command(flatten)]
+    fused: FusedArgs,
 
     /// What happens to the elements: inverted, standard, alpha or gaussian
     #[arg(long, default_value_t)]
@@ -68,6 +72,12 @@ impl Args {
         if self.block.is_given() && self.kind != Kind::Inverted {
             return Err(Error::Options("--block is of the inverted kind: leave --kind out, or --block"));
         }
+        if self.fused.is_given() && self.kind != Kind::Inverted {
+            return Err(Error::Options(
+                "bias, activation, residual, row keep and their gradients go with the inverted kind: leave --kind out",
+            ));
+        }
+        self.fused.check(self.backward)?;
         self.mask.mask(self.kind, !self.evaluate)
     }
 }
@@ -86,6 +96,10 @@ pub fn run(args: &Args) -> Result<(), Error> {
     }
     let (mask, row_ids) = args.sharing.mask(mask, input.shape())?;
     mask.check_length(input.elements())?;
+    if args.fused.is_given() {
+        let (backward, output, processor) = (args.backward, &*args.output, &args.processor);
+        return args.fused.run(&Call { mask, row_ids: row_ids.as_deref(), backward, output, processor }, input);
+    }
     match input.dtype {
         Dtype::F32 => apply::<f32>(args, mask, row_ids.as_deref(), input),
         Dtype::F16 => apply::<f16>(args, mask, row_ids.as_deref(), input),

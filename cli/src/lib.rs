@@ -9,6 +9,7 @@ mod audit;
 mod bench;
 mod block;
 mod error;
+mod fused;
 mod info;
 mod input;
 mod kept_rows;
