@@ -121,6 +121,22 @@ pub enum Error {
         ids: Option<u64>,
     },
 
+    /// Softmax and dropout take inverted dropout alone.
+    #[error(
+        "softmax and dropout in one pass is for inverted dropout, and the mask is of the kind {kind}: use Dropout::new"
+    )]
+    SoftmaxKind {
+        /// The mask's kind.
+        kind: Kind,
+    },
+
+    /// A factor that is no finite number.
+    #[error("the factor is {factor}: it must be a finite number")]
+    Factor {
+        /// The value given.
+        factor: f32,
+    },
+
     /// Gaussian noise drops nothing.
     #[error("Gaussian noise has no keep mask: use another kind, or the normals themselves (Context::normals)")]
     NoMask,

@@ -233,8 +233,12 @@ impl Work {
 
     pub(crate) const fn describe(&self) -> (&'static str, &'static str) {
         match (self.backward, self.fused.activation.is_curved()) {
-            (false, _) => ("fused", "an input and an output; a bias, a residual, and the ids of gathered rows if there are some"),
-            (true, false) => ("fused backward", "a gradient and an output; row ids if the mask is gathered; no residual"),
+            (false, _) => {
+                ("fused", "an input and an output; a bias, a residual, and the ids of gathered rows if there are some")
+            }
+            (true, false) => {
+                ("fused backward", "a gradient and an output; row ids if the mask is gathered; no residual")
+            }
             (true, true) => (
                 "fused backward",
                 "a gradient, an output and, because there is an activation, the x of the forward pass (Pass::with_input); row \

@@ -93,6 +93,7 @@ mod rate;
 pub mod reference;
 mod role;
 mod slices;
+mod softmax;
 mod view;
 pub mod wgsl;
 
@@ -114,6 +115,7 @@ pub use mask::{Dropout, Mask};
 pub use operation::Operation;
 pub use pass::{Pass, Place, Slice};
 pub use slices::Slices;
+pub use softmax::SoftmaxDropout;
 pub use view::{MAX_AXES, View};
 #[cfg(feature = "gpu")]
 pub use wgpu;

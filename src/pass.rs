@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::{Dtype, Element, Error, drop_block::BlockWork, fused, role::Role};
+use crate::{Dtype, Element, Error, drop_block::BlockWork, fused, role::Role, softmax::SoftmaxWork};
 
 /// A computation, and where its tensors lie: what is to be done, whole, as a value. `P` is the kind of place, and with it
 /// says which tier takes it:
@@ -29,6 +29,7 @@ pub struct Pass<P> {
 pub(crate) enum Work {
     DropBlock(BlockWork),
     Fused(fused::Work),
+    Softmax(SoftmaxWork),
 }
 
 /// Where a tensor lies: a [`Slice`], a `BufferRange` or a [`kernels::Tensor`](crate::kernels::Tensor).
@@ -84,6 +85,7 @@ impl Work {
         match self {
             Self::DropBlock(work) => work.needs(),
             Self::Fused(work) => work.needs(),
+            Self::Softmax(work) => work.needs(),
         }
     }
 
@@ -92,13 +94,14 @@ impl Work {
         match self {
             Self::DropBlock(work) => work.describe(),
             Self::Fused(work) => work.describe(),
+            Self::Softmax(work) => work.describe(),
         }
     }
 
     /// Whether an input may be the output's own range.
     pub(crate) const fn runs_in_place(&self) -> bool {
         match self {
-            Self::DropBlock(_) | Self::Fused(_) => true,
+            Self::DropBlock(_) | Self::Fused(_) | Self::Softmax(_) => true,
         }
     }
 
@@ -107,6 +110,7 @@ impl Work {
         match self {
             Self::DropBlock(work) => work.scratch_size(),
             Self::Fused(work) => work.scratch_size(),
+            Self::Softmax(_) => 0,
         }
     }
 }

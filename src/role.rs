@@ -22,7 +22,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: &[Self] = &[
         Self::Input,
         Self::Other,
         Self::PackedMask,

@@ -36,6 +36,21 @@
 //! }
 //! ```
 //!
+//! [`attention`] gives a text that declares all that [`keep_rule`] does, and, for attention kernels that compute scores a tile
+//! at a time and keep none of them:
+//!
+//! - `struct DropoutAttention { heads: u32, queries: u32, keys: u32 }`, 12 bytes: the shape of the scores, row-major, without
+//!   the batches, whose number no index depends on;
+//! - `fn dropout_attention_keep_bits(rule: DropoutKeepRule, shape: DropoutAttention, batch: u32, head: u32, query: u32,
+//!   key: u32) -> u32`: which of 32 neighbouring keys of a query are kept, bit j for `key + j`, from any key on. Bits past the
+//!   last key are those of the next query. They are the decisions of [`SoftmaxDropout`](crate::SoftmaxDropout), whatever the
+//!   tiles; a tile of B × 32 scores takes B calls. Indexes have 64 bits. With `DROPOUT_START_IS_ALIGNED` the start, `keys` and
+//!   every `key` must be multiples of 32;
+//! - `fn dropout_attention_index(shape: DropoutAttention, batch: u32, head: u32, query: u32, key: u32) -> vec2<u32>`: the index
+//!   of a score, low word first, counted from the rule's start.
+//!
+//! `examples/attention.rs` has a tiled attention with dropout, forward and backward.
+//!
 //! All other names begin with `dropout_`, `threefry` or `philox` too. `examples/fused_kernel.rs` is a complete program, and
 //! `tests/gpu/users_kernels.rs` has one with normals.
 //!
@@ -60,6 +75,12 @@ pub fn keep_rule(generator: Generator) -> String {
 /// The generator's limit of indexes is [`Generator::normal_end`] there.
 pub fn normals(generator: Generator) -> String {
     kernels::normals_text(generator)
+}
+
+/// The WGSL text of the keep rule and of the decisions of attention with a generator: everything that [`keep_rule`] declares,
+/// so that a kernel takes one text or the other.
+pub fn attention(generator: Generator) -> String {
+    kernels::attention_text(generator)
 }
 
 /// The host twin of the WGSL `struct DropoutKeepRule`: what a kernel must know of a [`Mask`] of contiguous elements. Write

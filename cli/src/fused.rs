@@ -28,9 +28,7 @@ pub struct FusedArgs {
     residual: Option<PathBuf>,
 
     /// The probability to drop a whole row of the last axis (stochastic depth)
-    #[arg(
-        long, value_name = "P", requires = "row_stream", conflicts_with = "block", allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "P", requires = "row_stream", conflicts_with = "block", allow_negative_numbers = true)]
     row_p: Option<f64>,
 
     /// The stream of the rows' key, another than --stream; its seed is --seed
@@ -69,7 +67,9 @@ impl FusedArgs {
     pub fn check(&self, backward: bool) -> Result<(), Error> {
         let is_curved = self.activation.is_some_and(|activation| activation != Activation::None);
         if backward && is_curved && self.x.is_none() {
-            return Err(Error::Options("the gradient of an activation depends on its input: give it with --input X.npy"));
+            return Err(Error::Options(
+                "the gradient of an activation depends on its input: give it with --input X.npy",
+            ));
         }
         Ok(())
     }
@@ -97,7 +97,11 @@ impl FusedArgs {
         let columns = header.shape.last().copied().unwrap_or(1);
         let fused = self.fused(call.mask, columns)?;
         let row = [columns];
-        let bias = self.bias.as_deref().map(|path| read::<T>(path, dtype, &row, "a bias has one axis, IN's last one")).transpose()?;
+        let bias = self
+            .bias
+            .as_deref()
+            .map(|path| read::<T>(path, dtype, &row, "a bias has one axis, IN's last one"))
+            .transpose()?;
         let of_input = |path: Option<&Path>| {
             path.map(|path| read::<T>(path, dtype, &header.shape, "it must have the shape of IN")).transpose()
         };

@@ -21,6 +21,7 @@ mod output;
 mod processor;
 mod progress;
 mod sharing;
+mod softmax;
 mod stream;
 mod verify;
 
@@ -44,6 +45,7 @@ enum Command {
     Noise(noise::Args),
     KeptRows(kept_rows::Args),
     Audit(audit::Args),
+    Softmax(softmax::Args),
     Verify(verify::Args),
     Bench(bench::Args),
     Kernels(kernels::Args),
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Noise(args) => noise::run(&args),
         Command::KeptRows(args) => kept_rows::run(&args),
         Command::Audit(args) => return audit::main(&args),
+        Command::Softmax(args) => softmax::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Kernels(args) => kernels::run(&args),
@@ -82,6 +85,7 @@ pub fn check(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String
     match Cli::try_parse_from(arguments).map_err(|error| error.to_string())?.command {
         Command::Apply(args) => args.check(),
         Command::Mask(args) => args.check(),
+        Command::Softmax(args) => return args.check().map_err(|error| error.to_string()),
         Command::Noise(args) => return args.check().map_err(|error| error.to_string()),
         Command::KeptRows(args) => args.check(),
         Command::Audit(args) => args.check(),

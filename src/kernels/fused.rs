@@ -49,12 +49,7 @@ pub(super) struct Walk {
 ///
 /// # Errors
 /// [`Error::Columns`], those of the masks, [`Error::TooLarge`] for a row that does not fit a binding with others.
-pub(super) fn stages(
-    target: &Target,
-    work: &Work,
-    pass: &Pass<Tensor>,
-    key: KeyPlace,
-) -> Result<Vec<Stage>, Error> {
+pub(super) fn stages(target: &Target, work: &Work, pass: &Pass<Tensor>, key: KeyPlace) -> Result<Vec<Stage>, Error> {
     work.check()?;
     let Some(output) = pass.place(Role::Output) else { unreachable!("checked") };
     let operand = |role| pass.place(role).map(|tensor| tensor.operand);
@@ -155,7 +150,10 @@ impl Call<'_> {
         let (rows, row) = (length / columns, columns * dtype.size());
         let per_quad = 16 / dtype.size();
         let writes = columns.is_multiple_of(per_quad)
-            && [Some(input), other, Some(output)].into_iter().flatten().all(|operand| operand.offset.is_multiple_of(16))
+            && [Some(input), other, Some(output)]
+                .into_iter()
+                .flatten()
+                .all(|operand| operand.offset.is_multiple_of(16))
             && self.target.binding_alignment.is_multiple_of(16);
         // Ranges of one buffer may have to share a binding.
         let limit = self.target.binding_limit();
@@ -362,7 +360,8 @@ impl Call<'_> {
 pub(super) fn scenarios() -> Vec<Pass<Tensor>> {
     let mut scenarios = vec![];
     let generators = Generator::ALL.iter().cycle();
-    let numbered = Activation::ALL.iter().flat_map(|activation| Dtype::ALL.iter().map(move |dtype| (activation, dtype)));
+    let numbered =
+        Activation::ALL.iter().flat_map(|activation| Dtype::ALL.iter().map(move |dtype| (activation, dtype)));
     for (turn, ((&activation, &dtype), &generator)) in numbered.zip(generators).enumerate() {
         // Rows that begin at units of 16 bytes and words, at neither, and short ones.
         for (columns, start) in [(1024, 0), (1000, 5), (999, 0), (7, 3), (1024, 1)] {

@@ -89,16 +89,11 @@ impl KeptRows {
         let mut first = 0;
         while first < self.rows || launches.is_empty() {
             let chunk = Chunk {
-                bindings: SmallVec::new(),
                 layout: self.layout,
                 first,
                 length: (self.rows - first).min(ROWS_PER_LAUNCH),
-                input_offset: 0,
                 output_offset: self.list_word,
-                other_offset: 0,
-                bias_offset: 0,
-                packed_offset: 0,
-                ids_offset: 0,
+                ..Chunk::default()
             };
             let task = Task::KeepMask(MaskFormat::Bits);
             let source = if mask.keeps_all() { Source::All } else { Source::Key { mask: *mask, key } };

@@ -46,11 +46,43 @@ pub(crate) enum Program {
     SumRows {
         storage: Storage,
     },
+    Softmax(Softmax),
     AdvanceKey,
     RandomBlocks {
         generator: Generator,
     },
     ProbeF16,
+}
+
+/// Softmax and dropout of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Softmax {
+    pub(crate) decision: Decision,
+    pub(crate) storage: Storage,
+    pub(crate) backward: bool,
+    /// Invocations that share a row, a power of two.
+    pub(crate) lanes: u8,
+    /// Whether all rows begin and end at eight elements, and at units of 16 bytes.
+    pub(crate) whole: bool,
+    /// Whether some of what a workgroup walks over is outside of the rows, or not seen.
+    pub(crate) masked: bool,
+}
+
+impl Softmax {
+    fn role(self, role: &str) -> Option<&'static str> {
+        Some(match (role, self.storage) {
+            ("lanes", _) if self.lanes == 1 => "softmax/one_lane",
+            ("lanes", _) => "softmax/many_lanes",
+            ("eight", Storage::F32) => "storage/eight_f32",
+            ("eight", _) => "storage/eight_halves",
+            ("input_eight", Storage::F32) => "input/eight_f32",
+            ("input_eight", _) => "input/eight_halves",
+            ("format", Storage::F16(F16Conversion::Integer)) => "storage/f16",
+            ("format", Storage::F16(F16Conversion::Native)) => "storage/f16_native",
+            ("format", Storage::Bf16) => "storage/bf16_signed",
+            _ => return None,
+        })
+    }
 }
 
 /// A step on the way from `DropBlock`'s seeds, as a keep mask, to the packed mask and its scale.
@@ -346,7 +378,7 @@ impl Kernel {
             text += &format!("const {name} = {value};\n");
         }
         let declared: Vec<_> = fragments.iter().flat_map(|fragment| fragment.parameters()).collect();
-        let mut members: Vec<_> = Block::ALL.into_iter().map(Block::declaration).collect();
+        let mut members: Vec<_> = Block::ALL.iter().copied().map(Block::declaration).collect();
         members.retain(|member| declared.contains(member));
         if !members.is_empty() {
             text += &format!("\nstruct Parameters {{\n    {},\n}}\n", members.join(",\n    "));
@@ -378,9 +410,10 @@ impl Kernel {
             text += "\n";
             text += fragment.text;
             // Another input is read as the input is.
-            if self.binds_other() && fragment.name.starts_with("input/") {
+            let others = [Role::Other, Role::Gradient].into_iter().filter(|&role| self.layout.binding(role).is_some());
+            for other in others.filter(|_| fragment.name.starts_with("input/")) {
                 text += "\n";
-                text += &fragment.text.replace("input_", "other_");
+                text += &fragment.text.replace("input_", &format!("{}_", other.name()));
             }
         }
         text
@@ -403,6 +436,7 @@ impl Kernel {
             Program::Elementwise { storage: Storage::F16(F16Conversion::Native), operation, .. } => {
                 operation.converts()
             }
+            Program::Softmax(Softmax { storage: Storage::F16(F16Conversion::Native), .. }) => true,
             program => matches!(program, Program::ProbeF16),
         }
     }
@@ -440,6 +474,7 @@ impl Kernel {
         match self.program {
             Program::Elementwise { decision, .. }
             | Program::KeepMask { decision, .. }
+            | Program::Softmax(Softmax { decision, .. })
             | Program::KeptRows { decision } => Some(decision),
             Program::Audit { .. }
             | Program::DropBlock(_)
@@ -529,7 +564,7 @@ impl Kernel {
             Program::AdvanceKey => blocks.push(Block::Advance),
             Program::RandomBlocks { .. } => blocks.push(Block::Blocks),
             Program::ProbeF16 => blocks.push(Block::Probe),
-            Program::Elementwise { .. } | Program::KeepMask { .. } | Program::KeptRows { .. } => {
+            Program::Elementwise { .. } | Program::KeepMask { .. } | Program::KeptRows { .. } | Program::Softmax(_) => {
                 blocks.push(Block::Elements);
             }
         }
@@ -572,6 +607,9 @@ impl Kernel {
         if let Program::KeptRows { .. } = self.program {
             blocks.push(Block::Dispatch);
         }
+        if let Program::Softmax(_) = self.program {
+            blocks.push(Block::SoftmaxRows);
+        }
         blocks
     }
 
@@ -581,6 +619,7 @@ impl Kernel {
             Program::Elementwise { skeleton, .. } => skeleton,
             Program::RandomBlocks { .. } => return true,
             Program::DropBlock(step) => return step.by_quads(role),
+            Program::Softmax(softmax) => return softmax.whole && role != Role::RowIds,
             Program::KeepMask { .. }
             | Program::KeptRows { .. }
             | Program::Audit { .. }
@@ -592,7 +631,8 @@ impl Kernel {
             (_, Role::PackedMask | Role::RowIds | Role::Partial) => false,
             (Skeleton::Edge | Skeleton::NoiseEdge | Skeleton::FusedEdge, _) => false,
             (_, Role::Bias) => self.fusion().is_some_and(|fusion| fusion.bias == Bias::Quads),
-            (Skeleton::Groups | Skeleton::NoiseQuads { .. }, _) | (Skeleton::Blocked { .. } | Skeleton::FusedQuads { .. } | Skeleton::FusedGradient { .. }, Role::Output) => {
+            (Skeleton::Groups | Skeleton::NoiseQuads { .. }, _)
+            | (Skeleton::Blocked { .. } | Skeleton::FusedQuads { .. } | Skeleton::FusedGradient { .. }, Role::Output) => {
                 true
             }
             (
@@ -622,6 +662,8 @@ impl Kernel {
             Program::KeptRows { .. } => "kernel/kept_rows",
             Program::Audit { .. } => "kernel/audit",
             Program::DropBlock(step) => step.fragment(),
+            Program::Softmax(Softmax { backward: false, .. }) => "kernel/softmax",
+            Program::Softmax(Softmax { backward: true, .. }) => "kernel/softmax_backward",
             Program::AdvanceKey => "kernel/advance_key",
             Program::RandomBlocks { .. } => "kernel/random_blocks",
             Program::ProbeF16 => "kernel/probe_f16",
@@ -706,8 +748,17 @@ impl Kernel {
                 Program::SumRows { storage: Storage::F16(F16Conversion::Native) } => "storage/f16_native",
                 _ => "storage/f16",
             },
-            "scaled" => if decision? == Decision::All { "fused/unscaled" } else { "fused/scaled" },
+            "scaled" => {
+                if decision? == Decision::All {
+                    "fused/unscaled"
+                } else {
+                    "fused/scaled"
+                }
+            }
             _ => {
+                if let Program::Softmax(softmax) = self.program {
+                    return softmax.role(role);
+                }
                 let Program::Elementwise { skeleton, operation, storage, .. } = self.program else { return None };
                 match (role, storage) {
                     ("operation", _) => match operation {
@@ -747,7 +798,10 @@ impl Kernel {
                         Skeleton::Groups | Skeleton::Interleaved { .. } => "storage/bf16",
                         Skeleton::NoiseQuads { run } if u64::from(run) < super::target::RUN => "storage/bf16",
                         Skeleton::FusedQuads { run, .. } | Skeleton::FusedGradient { run, .. }
-                            if u64::from(run) < super::target::RUN => "storage/bf16",
+                            if u64::from(run) < super::target::RUN =>
+                        {
+                            "storage/bf16"
+                        }
                         _ => "storage/bf16_signed",
                     },
                     ("format", Storage::F16(F16Conversion::Native)) if operation.converts() => "storage/f16_native",
@@ -796,6 +850,13 @@ impl Kernel {
             if let BlockStep::Place { shared } = step {
                 constants.push(("PLANES_SHARE_MASKS", shared.to_string()));
             }
+        }
+        if let Program::Softmax(Softmax { lanes, whole, masked, .. }) = self.program {
+            constants.extend([
+                ("LANES", number(lanes.into())),
+                ("WHOLE", whole.to_string()),
+                ("MASKED", masked.to_string()),
+            ]);
         }
         let Some(decision) = self.decision() else { return constants };
         let skeleton = match self.program {
@@ -853,8 +914,12 @@ impl Kernel {
         match self.program {
             Program::Elementwise { skeleton: Skeleton::Groups, .. } => 8,
             Program::Elementwise {
-                skeleton: Skeleton::Interleaved { run, .. } | Skeleton::NoiseQuads { run }
-                | Skeleton::FusedQuads { run, .. } | Skeleton::FusedGradient { run, .. }, ..
+                skeleton:
+                    Skeleton::Interleaved { run, .. }
+                    | Skeleton::NoiseQuads { run }
+                    | Skeleton::FusedQuads { run, .. }
+                    | Skeleton::FusedGradient { run, .. },
+                ..
             } => run.into(),
             _ => 32,
         }
@@ -902,6 +967,13 @@ impl fmt::Display for Kernel {
             Program::DropBlock(BlockStep::Count) => f.write_str("drop block, count")?,
             Program::DropBlock(BlockStep::Scale) => f.write_str("drop block, scale")?,
             Program::SumRows { storage } => write!(f, "sum rows{storage}")?,
+            Program::Softmax(Softmax { storage, backward, lanes, whole, masked, .. }) => {
+                f.write_str(if backward { "softmax backward" } else { "softmax" })?;
+                storage.fmt(f)?;
+                write!(f, ", {lanes} to a row")?;
+                f.write_str(if whole { ", by quads" } else { "" })?;
+                f.write_str(if masked { ", masked" } else { "" })?;
+            }
             Program::AdvanceKey => f.write_str("advance key")?,
             Program::RandomBlocks { generator } => write!(f, "random blocks, {generator}")?,
             Program::ProbeF16 => f.write_str("probe f16")?,

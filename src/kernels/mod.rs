@@ -42,6 +42,7 @@ mod pass;
 mod plan;
 mod reachable;
 mod select;
+mod softmax;
 mod stage;
 mod target;
 #[cfg(test)]
@@ -92,6 +93,11 @@ pub(crate) fn keep_rule_text(generator: Generator) -> String {
 /// because the table's binding is.
 pub(crate) fn normals_text(generator: Generator) -> String {
     public_text(generator, &["random/keep_bits", "random/normal_of"])
+}
+
+/// The text of the keep rule and the decisions of attention for users' own kernels.
+pub(crate) fn attention_text(generator: Generator) -> String {
+    public_text(generator, &["random/attention"])
 }
 
 fn public_text(generator: Generator, names: &[&'static str]) -> String {

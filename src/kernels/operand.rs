@@ -266,7 +266,7 @@ impl Binding {
 }
 
 /// Which binding shows which operand. What of the bindings a kernel's text depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Layout {
     /// For each role the number of its binding.
     bindings: [Option<u8>; Role::ALL.len()],
@@ -317,7 +317,7 @@ impl Layout {
     pub(crate) fn declare(self, by_quads: impl Fn(Role) -> bool, atomic: bool) -> String {
         let mut text = String::new();
         for binding in 0..self.count {
-            let roles: Vec<_> = Role::ALL.into_iter().filter(|&role| self.binding(role) == Some(binding)).collect();
+            let roles: Vec<_> = Role::ALL.iter().copied().filter(|&role| self.binding(role) == Some(binding)).collect();
             let name = roles.iter().map(|role| role.name()).collect::<Vec<_>>().join("_and_");
             let quads = roles.iter().all(|&role| by_quads(role));
             let access = if self.is_written(binding) { "read_write" } else { "read" };
@@ -424,7 +424,7 @@ pub(crate) fn bind_parts(parts: &[(Role, Operand, std::ops::Range<u64>)], target
 impl std::fmt::Display for Layout {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for binding in 0..self.count {
-            let roles: Vec<_> = Role::ALL.into_iter().filter(|&role| self.binding(role) == Some(binding)).collect();
+            let roles: Vec<_> = Role::ALL.iter().copied().filter(|&role| self.binding(role) == Some(binding)).collect();
             let names = roles.iter().map(|role| role.name()).collect::<Vec<_>>().join("+");
             write!(f, "; {names}{}", if self.is_written(binding) { "*" } else { "" })?;
         }

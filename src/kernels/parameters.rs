@@ -33,10 +33,11 @@ pub(crate) enum Block {
     Scatter,
     Counts,
     Sums,
+    SoftmaxRows,
 }
 
 impl Block {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: &[Self] = &[
         Self::Elements,
         Self::Rule,
         Self::Key,
@@ -60,6 +61,7 @@ impl Block {
         Self::Scatter,
         Self::Counts,
         Self::Sums,
+        Self::SoftmaxRows,
     ];
 
     /// The member of `Parameters` and its WGSL type, as in the heads of fragments.
@@ -88,6 +90,7 @@ impl Block {
             Self::Scatter => "scatter: Scatter",
             Self::Counts => "counts: Counts",
             Self::Sums => "sums: Sums",
+            Self::SoftmaxRows => "softmax: SoftmaxRows",
         }
     }
 }
@@ -98,7 +101,7 @@ impl Block {
         match self {
             Self::Places => 96,
             Self::Scatter => 80,
-            Self::Spread => 48,
+            Self::Spread | Self::SoftmaxRows => 48,
             Self::Rule | Self::Rows | Self::Counts | Self::Sums => 32,
             _ => 16,
         }
@@ -249,6 +252,24 @@ pub(crate) struct Counts {
     pub(crate) is_first: u32,
     pub(crate) elements: [u32; 2],
     pub(crate) unused: [u32; 2],
+}
+
+/// Rows of a softmax.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct SoftmaxRows {
+    pub(crate) columns: u32,
+    pub(crate) first: u32,
+    pub(crate) step: u32,
+    pub(crate) queries: u32,
+    pub(crate) query: u32,
+    pub(crate) visible: i32,
+    pub(crate) sign: u32,
+    pub(crate) zero: u32,
+    pub(crate) exponent: f32,
+    pub(crate) margin: f32,
+    pub(crate) factor: f32,
+    pub(crate) scale: f32,
 }
 
 /// The blocks that are a single number or two: where a key lies, the first bit of a packed mask, the scale, …

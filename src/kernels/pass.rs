@@ -4,6 +4,7 @@ use super::{
     drop_block, fused,
     operand::{Operand, Tensor, check, check_apart},
     plan::KeyPlace,
+    softmax,
     stage::Stage,
     target::Target,
 };
@@ -32,6 +33,7 @@ impl PassPlan {
         let stages = match pass.work {
             Work::DropBlock(ref work) => drop_block::stages(target, work, pass, key)?,
             Work::Fused(ref work) => fused::stages(target, work, pass, key)?,
+            Work::Softmax(ref work) => softmax::stages(target, work, pass, key)?,
         };
         for launch in stages.iter().flat_map(|stage: &Stage| &stage.launches) {
             target.check_buffers(launch.kernel())?;
@@ -87,5 +89,6 @@ fn check_places(pass: &Pass<Tensor>) -> Result<(), Error> {
 pub(super) fn scenarios() -> Vec<Pass<Tensor>> {
     let mut scenarios = drop_block::scenarios();
     scenarios.extend(fused::scenarios());
+    scenarios.extend(softmax::scenarios());
     scenarios
 }

@@ -24,7 +24,7 @@ pub struct Plan {
 }
 
 /// A part of the elements that fits the target's bindings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Chunk {
     pub(super) bindings: SmallVec<[Binding; 4]>,
     pub(super) layout: Layout,

@@ -479,7 +479,7 @@ impl Part<'_> {
                 Block::Walk => parameters.push(&self.walk()),
                 Block::Rows => parameters.push(&self.rows()),
                 // Whose it is appends it.
-                Block::Dispatch => {}
+                Block::Dispatch | Block::SoftmaxRows => {}
                 Block::Comparison
                 | Block::Advance
                 | Block::Blocks

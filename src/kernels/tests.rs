@@ -13,7 +13,9 @@ use super::{
     fragment::{self, Fragment},
     kernel::{Kernel, Program},
     operand::{Operand, Operands},
-    parameters::{Axis, Block, Columns, Counts, Elements, Places, Rows, Scatter, Spread, Strides, Sums, Walk},
+    parameters::{
+        Axis, Block, Columns, Counts, Elements, Places, Rows, Scatter, SoftmaxRows, Spread, Strides, Sums, Walk,
+    },
     plan::{KeyPlace, Plan},
     reachable,
     target::{F16Conversion, Schedule, Style, Target},
@@ -101,7 +103,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_fragment_is_in_the_table_and_used_and_says_what_it_is() {
     let texts: Vec<_> = kernels().iter().map(Kernel::wgsl).collect();
-    let public = wgsl::normals(Generator::Threefry);
+    let public = wgsl::normals(Generator::Threefry) + &wgsl::attention(Generator::Threefry);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
     let files = files(&folder);
     assert_eq!(files.len(), fragment::ALL.len());
@@ -149,6 +151,9 @@ fn heads_name_what_is_used() {
             "gradient" => "fused/writes",
             "runs" => "decision/",
             "repeats" => "kernel/repeats",
+            "lanes" => "softmax/",
+            "eight" => "storage/eight_",
+            "input_eight" => "input/eight_",
             other => other,
         };
         fragment::ALL.iter().filter(|f| f.name.starts_with(prefix)).map(|f| f.name).collect()
@@ -204,19 +209,7 @@ fn structs_have_the_hosts_layout() {
         assert_layout!(module, "Elements", Elements, count, input_offset, output_offset, other_offset);
         assert_layout!(module, "Columns", Columns, count, reciprocal, first, bias_offset);
         assert_layout!(module, "Walk", Walk, columns, reciprocal, partial, bias_offset);
-        assert_layout!(
-            module,
-            "Sums",
-            Sums,
-            columns,
-            pitch,
-            rows,
-            each,
-            input_offset,
-            output_offset,
-            adds,
-            unused
-        );
+        assert_layout!(module, "Sums", Sums, columns, pitch, rows, each, input_offset, output_offset, adds, unused);
         assert_layout!(module, "Rows", Rows, seed, stream, start, threshold, scale);
         assert_layout!(module, "Axis", Axis, stride, elements, reciprocal);
         if let Some((actual, size)) = members(module, "Strides") {
@@ -277,6 +270,23 @@ fn structs_have_the_hosts_layout() {
             unused
         );
         assert_layout!(module, "Counts", Counts, words, input_offset, output_offset, is_first, elements, unused);
+        assert_layout!(
+            module,
+            "SoftmaxRows",
+            SoftmaxRows,
+            columns,
+            first,
+            step,
+            queries,
+            query,
+            visible,
+            sign,
+            zero,
+            exponent,
+            margin,
+            factor,
+            scale
+        );
         // The blocks that the host writes, one after the other, are the members.
         let (actual, size) = members(module, "Parameters").unwrap();
         let mut offset = 0;

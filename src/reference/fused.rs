@@ -64,7 +64,13 @@ fn fused(work: &Work, tensors: &Tensors) -> Result<(Vec<f32>, Vec<f64>), Error> 
             let gradient = (x * row_scale) * mask.scale();
             let dx = match (fused.activation(), other(i)) {
                 (Activation::None, _) | (_, None) => gradient,
-                (Activation::Relu, Some(x)) => if with_bias(x, i) <= 0.0 { 0.0 } else { gradient },
+                (Activation::Relu, Some(x)) => {
+                    if with_bias(x, i) <= 0.0 {
+                        0.0
+                    } else {
+                        gradient
+                    }
+                }
                 (activation, Some(x)) => gradient * derivative(activation, with_bias(x, i).into()) as f32,
             };
             let dx = if keep { dx } else { 0.0 };
@@ -89,7 +95,13 @@ fn fused(work: &Work, tensors: &Tensors) -> Result<(Vec<f32>, Vec<f64>), Error> 
 fn value(activation: Activation, v: f64) -> f64 {
     match activation {
         Activation::None => v,
-        Activation::Relu => if v < 0.0 { 0.0 } else { v },
+        Activation::Relu => {
+            if v < 0.0 {
+                0.0
+            } else {
+                v
+            }
+        }
         Activation::Gelu => v * distribution(v),
         Activation::GeluTanh => 0.5 * v * (1.0 + tanh_argument(v).tanh()),
         Activation::Silu => v / (1.0 + (-v).exp()),
@@ -99,7 +111,13 @@ fn value(activation: Activation, v: f64) -> f64 {
 fn derivative(activation: Activation, v: f64) -> f64 {
     match activation {
         Activation::None => 1.0,
-        Activation::Relu => if v <= 0.0 { 0.0 } else { 1.0 },
+        Activation::Relu => {
+            if v <= 0.0 {
+                0.0
+            } else {
+                1.0
+            }
+        }
         Activation::Gelu => distribution(v) + v * ((-0.5 * v * v).exp() / std::f64::consts::TAU.sqrt()),
         Activation::GeluTanh => {
             let t = tanh_argument(v).tanh();

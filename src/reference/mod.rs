@@ -12,6 +12,7 @@ mod kept_rows;
 mod normal;
 mod pass;
 mod philox4x32;
+mod softmax;
 mod threefry4x32;
 
 pub use audit::audit;

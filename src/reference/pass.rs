@@ -1,6 +1,6 @@
 //! Passes on the CPU.
 
-use super::{drop_block::drop_block, fused, drop_block_mask};
+use super::{drop_block::drop_block, drop_block_mask, fused, softmax};
 use crate::{Dtype, Element, Error, Pass, Slice, drop_block::BlockWork, pass::Work, role::Role};
 
 /// Runs a pass on slices.
@@ -12,6 +12,11 @@ use crate::{Dtype, Element, Error, Pass, Slice, drop_block::BlockWork, pass::Wor
 pub fn run_pass(mut pass: Pass<Slice<'_>>) -> Result<(), Error> {
     let dtype = pass.check()?;
     match pass.work {
+        Work::Softmax(work) => {
+            work.check()?;
+            let (x, dy) = (widened(&pass, Role::Input, dtype), widened(&pass, Role::Gradient, dtype));
+            store(&mut pass, Role::Output, dtype, &softmax::run(&work, &x, &dy))?;
+        }
         Work::DropBlock(BlockWork::Mask(mask)) => {
             let words = drop_block_mask(&mask)?;
             output(&mut pass, Role::Output)?.copy_from_slice(bytemuck::cast_slice(&words));
@@ -46,6 +51,40 @@ fn elementwise<T: Element>(
     let x = pass.place(Role::Input).map_or(&[][..], Slice::as_bytes);
     let y = f(bytemuck::cast_slice(x))?;
     output(pass, Role::Output)?.copy_from_slice(bytemuck::cast_slice(&y));
+    Ok(())
+}
+
+/// The elements of a tensor as f32; none where there is no such tensor.
+fn widened(pass: &Pass<Slice<'_>>, role: Role, dtype: Dtype) -> Vec<f32> {
+    let Some(bytes) = pass.place(role).map(Slice::as_bytes) else { return vec![] };
+    match dtype {
+        Dtype::F32 => bytemuck::pod_collect_to_vec(bytes),
+        #[cfg(feature = "half")]
+        Dtype::F16 => bytemuck::cast_slice(bytes).iter().map(|x: &half::f16| x.widen()).collect(),
+        #[cfg(feature = "half")]
+        Dtype::Bf16 => bytemuck::cast_slice(bytes).iter().map(|x: &half::bf16| x.widen()).collect(),
+        #[cfg(not(feature = "half"))]
+        Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
+    }
+}
+
+/// Stores a result, rounded once.
+fn store(pass: &mut Pass<Slice<'_>>, role: Role, dtype: Dtype, values: &[f32]) -> Result<(), Error> {
+    fn narrowed<T: Element>(values: &[f32], to: &mut [u8]) {
+        for (to, &value) in bytemuck::cast_slice_mut(to).iter_mut().zip(values) {
+            *to = T::narrow(value);
+        }
+    }
+    let to = output(pass, role)?;
+    match dtype {
+        Dtype::F32 => narrowed::<f32>(values, to),
+        #[cfg(feature = "half")]
+        Dtype::F16 => narrowed::<half::f16>(values, to),
+        #[cfg(feature = "half")]
+        Dtype::Bf16 => narrowed::<half::bf16>(values, to),
+        #[cfg(not(feature = "half"))]
+        Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
+    }
     Ok(())
 }
 

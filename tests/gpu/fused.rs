@@ -3,8 +3,8 @@
 
 use half::{bf16, f16};
 use wgpu_dropout::{
-    Activation, BufferRange, Context, Dropout, Dtype, Element, Error, Fused, Generator, Key, Mask, Options, Pass, Slice, View,
-    kernels::Schedule, reference,
+    Activation, BufferRange, Context, Dropout, Dtype, Element, Error, Fused, Generator, Key, Mask, Options, Pass,
+    Slice, View, kernels::Schedule, reference,
 };
 
 use crate::adapters::{buffer, device, read, subjects};
@@ -33,7 +33,8 @@ impl Random {
     fn values<T: Element>(&mut self, count: usize, special: bool) -> Vec<T> {
         (0..count)
             .map(|_| {
-                let ordinary = (self.below(1 << 20) as f32 / 65536.0 - 8.0) * [1.0, 0.1, 1.0, 1.0][self.below(4) as usize];
+                let ordinary =
+                    (self.below(1 << 20) as f32 / 65536.0 - 8.0) * [1.0, 0.1, 1.0, 1.0][self.below(4) as usize];
                 T::narrow(match self.below(if special { 40 } else { 1000 }) {
                     0 => 0.0,
                     1 => -0.0,
@@ -111,7 +112,8 @@ impl<T: Element> Case<T> {
     where
         P: wgpu_dropout::Place + 'a,
     {
-        let mut pass = if self.backward { self.fused.backward(source, output) } else { self.fused.forward(source, output) };
+        let mut pass =
+            if self.backward { self.fused.backward(source, output) } else { self.fused.forward(source, output) };
         if let Some(other) = other {
             pass = if self.backward { pass.with_input(other) } else { pass.with_residual(other) };
         }
@@ -145,12 +147,14 @@ impl<T: Element> Case<T> {
             Dtype::F16 => 2_f64.powi(-11),
             _ => 2_f64.powi(-8),
         };
-        let scale = f64::from(self.fused.mask().scale()) * self.fused.row_keep().map_or(1.0, |rows| rows.scale().into());
+        let scale =
+            f64::from(self.fused.mask().scale()) * self.fused.row_keep().map_or(1.0, |rows| rows.scale().into());
         let mut wrong = vec![];
         for i in 0..y.len() {
             let (a, e) = (actual.0[i].widen(), y[i].widen());
             let gain = if self.backward { f64::from(self.source[i].widen()).abs() } else { 1.0 };
-            let bound = (f64::from(e).abs() * 8.0 * 2_f64.powi(-24)) + 2e-6 * scale * gain + f64::from(e).abs() * 2.0 * unit;
+            let bound =
+                (f64::from(e).abs() * 8.0 * 2_f64.powi(-24)) + 2e-6 * scale * gain + f64::from(e).abs() * 2.0 * unit;
             let bound = bound + if T::DTYPE == Dtype::F16 { 6e-8 } else { 0.0 };
             // A residual takes part in roundings.
             let bound = bound + self.other.as_ref().map_or(0.0, |other| 2.0 * unit * f64::from(other[i].widen()).abs());
@@ -170,8 +174,15 @@ impl<T: Element> Case<T> {
         for (column, (&a, &e)) in actual.1.iter().zip(&sums).enumerate() {
             let terms: Vec<f64> = y.iter().skip(column).step_by(columns).map(|y| f64::from(y.widen())).collect();
             let total: f64 = terms.iter().map(|term| term.abs()).sum();
-            let own: f64 = if exact { 0.0 } else {
-                self.source.iter().skip(column).step_by(columns).map(|g| f64::from(g.widen()).abs() * scale * 3e-6).sum()
+            let own: f64 = if exact {
+                0.0
+            } else {
+                self.source
+                    .iter()
+                    .skip(column)
+                    .step_by(columns)
+                    .map(|g| f64::from(g.widen()).abs() * scale * 3e-6)
+                    .sum()
             };
             let bound = (terms.len() as f64 + 8.0) * 2_f64.powi(-24) * total * (1.0 + unit) + own + 1e-12;
             let same = a.is_nan() && e.is_nan() || a == e || f64::from(a - e).abs() <= bound;
@@ -311,7 +322,5 @@ fn errors() {
     refused("as many", &|x, y| fused.forward(x, y).with_residual(&x[..4]));
     refused("with_input", &|x, y| fused.with_activation(Activation::Relu).backward(x, y));
     refused("residual", &|x, y| fused.backward(x, y).with_residual(x));
-    refused("past the last index", &|x, y| {
-        Fused::new(fused.mask().at(u64::MAX - 3), 4).unwrap().forward(x, y)
-    });
+    refused("past the last index", &|x, y| Fused::new(fused.mask().at(u64::MAX - 3), 4).unwrap().forward(x, y));
 }

@@ -4,6 +4,7 @@
 #[path = "../adapters/mod.rs"]
 mod adapters;
 mod apply_mask;
+mod attention;
 mod audit;
 mod contracts;
 mod coverage;
@@ -18,6 +19,7 @@ mod known_answers;
 mod launches;
 mod properties;
 mod random_cases;
+mod softmax;
 mod splits;
 mod storage;
 mod users_kernels;
