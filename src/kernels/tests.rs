@@ -143,7 +143,7 @@ fn heads_name_what_is_used() {
             "fusing" => "fused/forward",
             "activation" => "activation/",
             "bias" => "fused/bias_",
-            "row_keep" => "fused/rows",
+            "row_keep" => "fused/row",
             "scaled" => "fused/scaled",
             "fused_storage" => "fused/f32",
             "sum_storage" => "fused/sum_f32",
