@@ -275,6 +275,18 @@ pub enum Error {
         /// Elements of a row.
         columns: u64,
     },
+    /// A kind of dropout that something is not made of.
+    #[error("{what} is of inverted dropout, and the mask's kind is {kind}: make the mask with Dropout::new")]
+    Kind {
+        /// What was asked for.
+        what: &'static str,
+        /// The kind given.
+        kind: Kind,
+    },
+
+    /// Everything is dropped, and what is divided by the probability to keep has no moments.
+    #[error("the variance for p = 1 is infinite: give a p below 1")]
+    InfiniteVariance,
 
     /// An object was made by another context.
     #[error("the {what} was bound by another context: bind it with the context that records")]
@@ -294,7 +306,7 @@ pub enum Error {
 
     /// The WGSL text of the keep rule knows contiguous elements only.
     #[error(
-        "a mask with strides {strides:?}: wgsl::KeepRule describes contiguous elements; give a mask with a start alone \
+        "a mask with strides {strides:?}: what is given describes contiguous elements; give a mask with a start alone \
          (Mask::at), a row at a time"
     )]
     NotContiguous {

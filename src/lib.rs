@@ -73,6 +73,7 @@
 mod activation;
 mod audit;
 mod drop_block;
+mod drop_connect;
 mod dtype;
 mod effect;
 mod error;
@@ -100,6 +101,7 @@ pub mod wgsl;
 pub use activation::Activation;
 pub use audit::{Audit, Explanation, Mismatch};
 pub use drop_block::{BlockMask, BlockScaling, DropBlock};
+pub use drop_connect::DropConnect;
 pub use dtype::{Dtype, Element, MaskFormat};
 pub use error::{Error, UnknownName};
 pub use fused::Fused;

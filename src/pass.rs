@@ -2,7 +2,9 @@
 
 use smallvec::SmallVec;
 
-use crate::{Dtype, Element, Error, drop_block::BlockWork, fused, role::Role, softmax::SoftmaxWork};
+use crate::{
+    Dtype, Element, Error, drop_block::BlockWork, drop_connect::ConnectWork, fused, role::Role, softmax::SoftmaxWork,
+};
 
 /// A computation, and where its tensors lie: what is to be done, whole, as a value. `P` is the kind of place, and with it
 /// says which tier takes it:
@@ -30,6 +32,7 @@ pub(crate) enum Work {
     DropBlock(BlockWork),
     Fused(fused::Work),
     Softmax(SoftmaxWork),
+    DropConnect(ConnectWork),
 }
 
 /// Where a tensor lies: a [`Slice`], a `BufferRange` or a [`kernels::Tensor`](crate::kernels::Tensor).
@@ -86,6 +89,7 @@ impl Work {
             Self::DropBlock(work) => work.needs(),
             Self::Fused(work) => work.needs(),
             Self::Softmax(work) => work.needs(),
+            Self::DropConnect(work) => work.needs(),
         }
     }
 
@@ -95,6 +99,7 @@ impl Work {
             Self::DropBlock(work) => work.describe(),
             Self::Fused(work) => work.describe(),
             Self::Softmax(work) => work.describe(),
+            Self::DropConnect(work) => work.describe(),
         }
     }
 
@@ -102,6 +107,7 @@ impl Work {
     pub(crate) const fn runs_in_place(&self) -> bool {
         match self {
             Self::DropBlock(_) | Self::Fused(_) | Self::Softmax(_) => true,
+            Self::DropConnect(_) => false,
         }
     }
 
@@ -111,6 +117,7 @@ impl Work {
             Self::DropBlock(work) => work.scratch_size(),
             Self::Fused(work) => work.scratch_size(),
             Self::Softmax(_) => 0,
+            Self::DropConnect(_) => 0,
         }
     }
 }

@@ -19,6 +19,11 @@ pub(crate) enum Role {
     BiasGradient,
     /// Numbers of a row each, of which there are several.
     Partial,
+    Weights,
+    Mean,
+    Variance,
+    /// Beside an output that is a mean.
+    OutputVariance,
 }
 
 impl Role {
@@ -34,6 +39,10 @@ impl Role {
         Self::Gradient,
         Self::BiasGradient,
         Self::Partial,
+        Self::Weights,
+        Self::Mean,
+        Self::Variance,
+        Self::OutputVariance,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -49,11 +58,15 @@ impl Role {
             Self::PackedMask => "packed_mask",
             Self::RowIds => "row_ids",
             Self::Output => "output",
+            Self::Weights => "weights",
+            Self::Mean => "mean",
+            Self::Variance => "variance",
+            Self::OutputVariance => "output_variance",
         }
     }
 
     /// Whether kernels write to it.
     pub(crate) const fn is_written(self) -> bool {
-        matches!(self, Self::Output | Self::Arguments | Self::BiasGradient | Self::Partial)
+        matches!(self, Self::Output | Self::Arguments | Self::BiasGradient | Self::Partial | Self::OutputVariance)
     }
 }

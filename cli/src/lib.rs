@@ -8,6 +8,7 @@ mod args;
 mod audit;
 mod bench;
 mod block;
+mod connect;
 mod error;
 mod fused;
 mod info;
@@ -43,6 +44,7 @@ enum Command {
     Apply(apply::Args),
     Mask(mask::Args),
     Noise(noise::Args),
+    Connect(connect::Args),
     KeptRows(kept_rows::Args),
     Audit(audit::Args),
     Softmax(softmax::Args),
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => apply::run(&args),
         Command::Mask(args) => mask::run(&args),
         Command::Noise(args) => noise::run(&args),
+        Command::Connect(args) => connect::run(&args),
         Command::KeptRows(args) => kept_rows::run(&args),
         Command::Audit(args) => return audit::main(&args),
         Command::Softmax(args) => softmax::run(&args),
@@ -89,6 +92,7 @@ pub fn check(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String
         Command::Noise(args) => return args.check().map_err(|error| error.to_string()),
         Command::KeptRows(args) => args.check(),
         Command::Audit(args) => args.check(),
+        Command::Connect(args) => args.check(),
         Command::Info(_) | Command::Verify(_) | Command::Bench(_) | Command::Kernels(_) => return Ok(()),
     }
     .map(|_| ())

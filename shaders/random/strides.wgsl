@@ -1,6 +1,6 @@
 // Strides: which decision, or normal, governs an element. Coordinates are taken in the local shape, and each adds as many
 // decisions as its stride says. The host has merged neighbouring axes, and sees to it that positions fit 32 bits.
-// needs: random/keep_rule, random/quotient, row_ids
+// needs: random/keep_rule, random/product_64, random/quotient, row_ids
 // parameters: strides: Strides
 
 struct Axis {
@@ -20,11 +20,6 @@ struct Strides {
 struct Place {
     index: vec2<u32>, // of what governs it
     left: u32,        // elements from it on to the end of its row along the innermost axis
-}
-
-// a + b c modulo 2^64.
-fn add_product_64(a: vec2<u32>, b: vec2<u32>, c: u32) -> vec2<u32> {
-    return dropout_add_64(a, b.x * c) + vec2<u32>(0u, multiply_high(b.x, c) + b.y * c);
 }
 
 // The place of the dispatch's element so many after its first.

@@ -23,7 +23,7 @@ macro_rules! fragments {
 /// Every file.
 pub(crate) static ALL: &[Fragment] = fragments! {
     "generator/threefry4x32" "generator/philox4x32"
-    "random/keep_rule" "random/keep_bits" "random/keep_group" "random/cutoff" "random/cutoff_of_any" "random/alignment" "random/quotient" "random/strides"
+    "random/keep_rule" "random/keep_bits" "random/keep_group" "random/cutoff" "random/cutoff_of_any" "random/alignment" "random/multiply_high" "random/product_64" "random/quotient" "random/strides"
     "random/row_ids" "random/no_row_ids" "random/normal" "random/normal_of" "random/attention"
     "key/parameter" "key/buffer" "key/rate_buffer"
     "constants/scaling" "constants/alpha" "constants/gaussian" "constants/counted" "constants/rate_buffer"
@@ -45,6 +45,8 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "fused/columns" "fused/no_bias" "fused/bias_quads" "fused/bias_elements" "fused/scaled" "fused/unscaled" "fused/rows" "fused/row_rule" "fused/no_rows"
     "fused/forward" "fused/backward" "fused/f32" "fused/halves" "fused/quads" "fused/edge" "fused/walk" "fused/gradient"
     "fused/writes" "fused/no_writes" "fused/sum_rows" "fused/sum_f32" "fused/sum_halves"
+    "kernel/invocation" "tensor/f32" "tensor/halves" "tensor/store_f32" "tensor/store_pairs" "tensor/store_halves"
+    "drop_connect/rows" "drop_connect/no_rows" "drop_connect/product" "drop_connect/gradient" "drop_connect/moments" "drop_connect/samples"
     "drop_block/place" "drop_block/spread" "drop_block/count" "drop_block/scale" "drop_block/scatter" "drop_block/fill"
 };
 

@@ -5,6 +5,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::{
+    drop_connect::{Connect, ConnectStep},
     fragment,
     operand::Layout,
     parameters::{Block, MAX_IMMEDIATES, small},
@@ -47,6 +48,7 @@ pub(crate) enum Program {
         storage: Storage,
     },
     Softmax(Softmax),
+    DropConnect(Connect),
     AdvanceKey,
     RandomBlocks {
         generator: Generator,
@@ -394,7 +396,7 @@ impl Kernel {
         }
         text += "\n";
         let atomic = self.program == Program::DropBlock(BlockStep::Scatter);
-        text += &self.layout.declare(|role| self.reads_quads(role), atomic);
+        text += &self.layout.declare(|role| self.reads_quads(role), atomic, |role| self.merges(role));
         if let Some((group, binding)) = self.key_binding() {
             let access = if self.style.read_write { "read_write" } else { "read" };
             let name = if self.reads_scale() { "scale" } else { "key" };
@@ -407,6 +409,14 @@ impl Kernel {
             text += "fn dropout_normal_entry(i: u32) -> vec2<u32> { return normal_table[i].xy; }\n";
         }
         for fragment in fragments {
+            // One text for all tensors.
+            if fragment.name.starts_with("tensor/") {
+                for role in self.tensors(fragment.name.starts_with("tensor/store")) {
+                    text += "\n";
+                    text += &fragment.text.replace("tensor_", &format!("{}_", role.name()));
+                }
+                continue;
+            }
             text += "\n";
             text += fragment.text;
             // Another input is read as the input is.
@@ -437,6 +447,7 @@ impl Kernel {
                 operation.converts()
             }
             Program::Softmax(Softmax { storage: Storage::F16(F16Conversion::Native), .. }) => true,
+            Program::DropConnect(Connect { storage: Storage::F16(F16Conversion::Native), .. }) => true,
             program => matches!(program, Program::ProbeF16),
         }
     }
@@ -456,7 +467,8 @@ impl Kernel {
     }
 
     fn needs_normal_table(&self) -> bool {
-        self.decision().is_some_and(Decision::is_noise)
+        let samples = matches!(self.program, Program::DropConnect(Connect { step: ConnectStep::Samples, .. }));
+        samples || self.decision().is_some_and(Decision::is_noise)
     }
 
     /// Storage buffers that a pipeline binds.
@@ -479,6 +491,7 @@ impl Kernel {
             Program::Audit { .. }
             | Program::DropBlock(_)
             | Program::SumRows { .. }
+            | Program::DropConnect(_)
             | Program::AdvanceKey
             | Program::RandomBlocks { .. }
             | Program::ProbeF16 => None,
@@ -495,7 +508,10 @@ impl Kernel {
 
     /// Where its random numbers come from.
     fn random(&self) -> Option<(Generator, KeySource)> {
-        self.decision()?.random().or_else(|| self.fusion()?.rows)
+        match self.program {
+            Program::DropConnect(connect) => connect.random,
+            _ => self.decision()?.random().or_else(|| self.fusion()?.rows),
+        }
     }
 
     /// Whether it walks down columns.
@@ -509,6 +525,17 @@ impl Kernel {
             Program::Elementwise { operation: Elementwise::Fused(fusion), .. } => Some(fusion),
             _ => None,
         }
+    }
+
+    /// Whether invocations may have a half each of one word of an operand.
+    fn merges(&self, role: Role) -> bool {
+        matches!(self.program, Program::DropConnect(connect) if connect.merges(role))
+    }
+
+    /// The tensors that it writes to, or those that it reads.
+    fn tensors(&self, written: bool) -> impl Iterator<Item = Role> {
+        let all = Role::ALL.iter().copied().filter(|&role| self.layout.binding(role).is_some());
+        all.filter(move |role| role.is_written() == written)
     }
 
     fn key_is_in_buffer(&self) -> bool {
@@ -561,6 +588,7 @@ impl Kernel {
             Program::DropBlock(BlockStep::Scatter) => blocks.push(Block::Scatter),
             Program::DropBlock(BlockStep::Fill | BlockStep::Count | BlockStep::Scale) => blocks.push(Block::Counts),
             Program::SumRows { .. } => blocks.push(Block::Sums),
+            Program::DropConnect(_) => {}
             Program::AdvanceKey => blocks.push(Block::Advance),
             Program::RandomBlocks { .. } => blocks.push(Block::Blocks),
             Program::ProbeF16 => blocks.push(Block::Probe),
@@ -610,6 +638,9 @@ impl Kernel {
         if let Program::Softmax(_) = self.program {
             blocks.push(Block::SoftmaxRows);
         }
+        if let Program::DropConnect(connect) = self.program {
+            blocks.push(connect.block());
+        }
         blocks
     }
 
@@ -620,6 +651,7 @@ impl Kernel {
             Program::RandomBlocks { .. } => return true,
             Program::DropBlock(step) => return step.by_quads(role),
             Program::Softmax(softmax) => return softmax.whole && role != Role::RowIds,
+            Program::DropConnect(connect) => return connect.reads_quads(role),
             Program::KeepMask { .. }
             | Program::KeptRows { .. }
             | Program::Audit { .. }
@@ -664,6 +696,7 @@ impl Kernel {
             Program::DropBlock(step) => step.fragment(),
             Program::Softmax(Softmax { backward: false, .. }) => "kernel/softmax",
             Program::Softmax(Softmax { backward: true, .. }) => "kernel/softmax_backward",
+            Program::DropConnect(connect) => connect.fragment(),
             Program::AdvanceKey => "kernel/advance_key",
             Program::RandomBlocks { .. } => "kernel/random_blocks",
             Program::ProbeF16 => "kernel/probe_f16",
@@ -758,6 +791,9 @@ impl Kernel {
             _ => {
                 if let Program::Softmax(softmax) = self.program {
                     return softmax.role(role);
+                }
+                if let Program::DropConnect(connect) = self.program {
+                    return connect.role(role);
                 }
                 let Program::Elementwise { skeleton, operation, storage, .. } = self.program else { return None };
                 match (role, storage) {
@@ -857,6 +893,9 @@ impl Kernel {
                 ("WHOLE", whole.to_string()),
                 ("MASKED", masked.to_string()),
             ]);
+        }
+        if let Program::DropConnect(connect) = self.program {
+            constants.extend(connect.constants());
         }
         let Some(decision) = self.decision() else { return constants };
         let skeleton = match self.program {
@@ -974,6 +1013,7 @@ impl fmt::Display for Kernel {
                 f.write_str(if whole { ", by quads" } else { "" })?;
                 f.write_str(if masked { ", masked" } else { "" })?;
             }
+            Program::DropConnect(connect) => connect.fmt(f)?,
             Program::AdvanceKey => f.write_str("advance key")?,
             Program::RandomBlocks { generator } => write!(f, "random blocks, {generator}")?,
             Program::ProbeF16 => f.write_str("probe f16")?,

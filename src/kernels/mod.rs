@@ -31,6 +31,7 @@
 
 mod audit;
 mod drop_block;
+mod drop_connect;
 mod fragment;
 mod fused;
 mod kept_rows;

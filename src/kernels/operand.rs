@@ -313,16 +313,22 @@ impl Layout {
 
     /// The WGSL declarations: of every binding an array of words, or of units of four words where every operand in it is
     /// accessed so; and for every operand functions that access it either way. Of an `atomic` output, which shares no
-    /// binding, bits are cleared, and nothing else.
-    pub(crate) fn declare(self, by_quads: impl Fn(Role) -> bool, atomic: bool) -> String {
+    /// binding, bits are cleared, and nothing else. Of what is `merged`, some bits of a word are replaced.
+    pub(crate) fn declare(
+        self,
+        by_quads: impl Fn(Role) -> bool,
+        atomic: bool,
+        merged: impl Fn(Role) -> bool,
+    ) -> String {
         let mut text = String::new();
         for binding in 0..self.count {
             let roles: Vec<_> = Role::ALL.iter().copied().filter(|&role| self.binding(role) == Some(binding)).collect();
             let name = roles.iter().map(|role| role.name()).collect::<Vec<_>>().join("_and_");
-            let quads = roles.iter().all(|&role| by_quads(role));
+            let merges = roles.iter().any(|&role| merged(role));
+            let quads = !merges && roles.iter().all(|&role| by_quads(role));
             let access = if self.is_written(binding) { "read_write" } else { "read" };
             let atomic = atomic && roles == [Role::Output];
-            let element = match (quads, atomic) {
+            let element = match (quads, atomic || merges) {
                 (_, true) => "atomic<u32>",
                 (true, _) => "vec4<u32>",
                 (false, _) => "u32",
@@ -335,11 +341,32 @@ impl Layout {
                 text += "fn clear_output_bits(i: u32, bits: u32) { atomicAnd(&output_binding[i], ~bits); }\n";
                 continue;
             }
+            if merges {
+                for role in roles {
+                    declare_merging(&mut text, role, &format!("{name}_binding"), merged(role));
+                }
+                continue;
+            }
             for role in roles {
                 declare_access(&mut text, role, &format!("{name}_binding"), quads, self.is_written(binding));
             }
         }
         text
+    }
+}
+
+/// Of atomic words: other invocations have the rest of their bits.
+fn declare_merging(text: &mut String, role: Role, binding: &str, merged: bool) {
+    let name = role.name();
+    let _ = writeln!(text, "fn {name}_word(i: u32) -> u32 {{ return atomicLoad(&{binding}[i]); }}");
+    let words: Vec<_> = (0..4).map(|j| format!("{name}_word(4u * i + {j}u)")).collect();
+    let _ = writeln!(text, "fn {name}_quad(i: u32) -> vec4<u32> {{ return vec4<u32>({}); }}", words.join(", "));
+    if merged {
+        let _ = writeln!(text, "fn store_{name}_word(i: u32, x: u32) {{ atomicStore(&{binding}[i], x); }}");
+        let _ = writeln!(
+            text,
+            "fn merge_{name}_word(i: u32, bits: u32, x: u32) {{ atomicAnd(&{binding}[i], ~bits); atomicOr(&{binding}[i], x); }}"
+        );
     }
 }
 

@@ -34,6 +34,10 @@ pub(crate) enum Block {
     Counts,
     Sums,
     SoftmaxRows,
+    Product,
+    Slope,
+    Moments,
+    Sampling,
 }
 
 impl Block {
@@ -62,6 +66,10 @@ impl Block {
         Self::Counts,
         Self::Sums,
         Self::SoftmaxRows,
+        Self::Product,
+        Self::Slope,
+        Self::Moments,
+        Self::Sampling,
     ];
 
     /// The member of `Parameters` and its WGSL type, as in the heads of fragments.
@@ -91,6 +99,10 @@ impl Block {
             Self::Counts => "counts: Counts",
             Self::Sums => "sums: Sums",
             Self::SoftmaxRows => "softmax: SoftmaxRows",
+            Self::Product => "product: Product",
+            Self::Slope => "slope: Slope",
+            Self::Moments => "moments: Moments",
+            Self::Sampling => "sampling: Sampling",
         }
     }
 }
@@ -101,8 +113,9 @@ impl Block {
         match self {
             Self::Places => 96,
             Self::Scatter => 80,
-            Self::Spread | Self::SoftmaxRows => 48,
-            Self::Rule | Self::Rows | Self::Counts | Self::Sums => 32,
+            Self::Slope => 64,
+            Self::Spread | Self::SoftmaxRows | Self::Product | Self::Moments => 48,
+            Self::Rule | Self::Rows | Self::Counts | Self::Sums | Self::Sampling => 32,
             _ => 16,
         }
     }
@@ -295,7 +308,11 @@ impl Parameters {
 
     /// Appends a block. Blocks come in the order of [`Block`].
     pub(crate) fn push<T: Pod>(&mut self, block: &T) {
-        let bytes = bytemuck::bytes_of(block);
+        self.push_bytes(bytemuck::bytes_of(block));
+    }
+
+    /// The same for the bytes of a block.
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         self.bytes[self.length..][..bytes.len()].copy_from_slice(bytes);
         self.length += bytes.len();
     }

@@ -1,7 +1,7 @@
 //! Passes as launches: what is checked of every one, and whose planner goes on.
 
 use super::{
-    drop_block, fused,
+    drop_block, drop_connect, fused,
     operand::{Operand, Tensor, check, check_apart},
     plan::KeyPlace,
     softmax,
@@ -34,6 +34,7 @@ impl PassPlan {
             Work::DropBlock(ref work) => drop_block::stages(target, work, pass, key)?,
             Work::Fused(ref work) => fused::stages(target, work, pass, key)?,
             Work::Softmax(ref work) => softmax::stages(target, work, pass, key)?,
+            Work::DropConnect(ref work) => drop_connect::stages(target, work, pass, key)?,
         };
         for launch in stages.iter().flat_map(|stage: &Stage| &stage.launches) {
             target.check_buffers(launch.kernel())?;
@@ -90,5 +91,6 @@ pub(super) fn scenarios() -> Vec<Pass<Tensor>> {
     let mut scenarios = drop_block::scenarios();
     scenarios.extend(fused::scenarios());
     scenarios.extend(softmax::scenarios());
+    scenarios.extend(drop_connect::scenarios());
     scenarios
 }

@@ -488,7 +488,11 @@ impl Part<'_> {
                 | Block::Spread
                 | Block::Scatter
                 | Block::Counts
-                | Block::Sums => unreachable!("not of an operation's kernels"),
+                | Block::Sums
+                | Block::Product
+                | Block::Slope
+                | Block::Moments
+                | Block::Sampling => unreachable!("not of an operation's kernels"),
             }
         }
         parameters

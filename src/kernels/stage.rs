@@ -17,6 +17,11 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// Nothing yet.
+    pub(super) fn none() -> Self {
+        Self { chunks: vec![], launches: Launches::new(), scale: None }
+    }
+
     pub(super) fn of(plan: &Plan, launches: Launches) -> Self {
         let chunk = |chunk| (SmallVec::from_slice(plan.bindings(chunk)), plan.layout(chunk));
         Self { chunks: (0..plan.chunks()).map(chunk).collect(), launches, scale: None }

@@ -10,6 +10,7 @@ use std::{
 use naga::{AddressSpace, Module, TypeInner, proc::Layouter, valid::*};
 
 use super::{
+    drop_connect::{Moments, Product, Sampling, Slope},
     fragment::{self, Fragment},
     kernel::{Kernel, Program},
     operand::{Operand, Operands},
@@ -111,7 +112,13 @@ fn every_fragment_is_in_the_table_and_used_and_says_what_it_is() {
         let name = path.strip_prefix(&folder).unwrap().with_extension("").to_str().unwrap().replace('\\', "/");
         let fragment = Fragment::find(&name).unwrap_or_else(|| panic!("{name} is not in the table of fragments"));
         assert!(fragment.text.starts_with("// "), "{name}");
-        let used = texts.iter().any(|text| text.contains(fragment.text)) || public.contains(fragment.text);
+        // A tensor's text is there with its name.
+        let text = match name.as_str() {
+            "tensor/f32" | "tensor/halves" => fragment.text.replace("tensor_", "weights_"),
+            name if name.starts_with("tensor/store_") => fragment.text.replace("tensor_", "output_"),
+            _ => fragment.text.to_owned(),
+        };
+        let used = texts.iter().any(|all| all.contains(&text)) || public.contains(&text);
         assert!(used, "{name} is used by no kernel");
         let declared: Vec<_> = Block::ALL.iter().map(|block| block.declaration()).collect();
         for parameter in fragment.parameters() {
@@ -154,6 +161,7 @@ fn heads_name_what_is_used() {
             "lanes" => "softmax/",
             "eight" => "storage/eight_",
             "input_eight" => "input/eight_",
+            "rows" => "drop_connect/rows",
             other => other,
         };
         fragment::ALL.iter().filter(|f| f.name.starts_with(prefix)).map(|f| f.name).collect()
@@ -167,6 +175,10 @@ fn heads_name_what_is_used() {
     };
     for fragment in fragment::ALL {
         for needed in fragment.needs() {
+            // Its names are those of the kernel's tensors.
+            if needed == "tensor" || needed == "store" {
+                continue;
+            }
             let found = roles(needed);
             assert!(!found.is_empty(), "{}: nothing is called '{needed}'", fragment.name);
             let mut provided = found.iter().flat_map(|name| names(Fragment::find(name).unwrap().text));
@@ -268,6 +280,66 @@ fn structs_have_the_hosts_layout() {
             first_element,
             output_offset,
             unused
+        );
+        assert_layout!(
+            module,
+            "Product",
+            Product,
+            strides,
+            examples,
+            outputs,
+            inputs,
+            tiles,
+            weights_offset,
+            input_offset,
+            output_offset,
+            output_pitch
+        );
+        assert_layout!(
+            module,
+            "Slope",
+            Slope,
+            strides,
+            rows,
+            terms,
+            inputs,
+            tiles,
+            factors_offset,
+            gradient_offset,
+            output_offset,
+            row_pitch,
+            term_pitch,
+            unused_0,
+            unused
+        );
+        assert_layout!(
+            module,
+            "Moments",
+            Moments,
+            examples,
+            outputs,
+            inputs,
+            tiles,
+            weights_offset,
+            input_offset,
+            mean_offset,
+            variance_offset,
+            output_pitch,
+            factor,
+            unused
+        );
+        assert_layout!(
+            module,
+            "Sampling",
+            Sampling,
+            length,
+            samples,
+            first_sample,
+            tiles,
+            mean_offset,
+            variance_offset,
+            output_offset,
+            zero
         );
         assert_layout!(module, "Counts", Counts, words, input_offset, output_offset, is_first, elements, unused);
         assert_layout!(

@@ -5,6 +5,7 @@
 
 mod audit;
 mod drop_block;
+mod drop_connect;
 mod dropout;
 mod fused;
 mod keep_rule;

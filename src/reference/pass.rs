@@ -1,7 +1,9 @@
 //! Passes on the CPU.
 
-use super::{drop_block::drop_block, drop_block_mask, fused, softmax};
-use crate::{Dtype, Element, Error, Pass, Slice, drop_block::BlockWork, pass::Work, role::Role};
+use super::{drop_block::drop_block, drop_block_mask, drop_connect, fused, softmax};
+use crate::{
+    Dtype, Element, Error, Pass, Slice, drop_block::BlockWork, drop_connect::ConnectWork, pass::Work, role::Role,
+};
 
 /// Runs a pass on slices.
 ///
@@ -39,7 +41,40 @@ pub fn run_pass(mut pass: Pass<Slice<'_>>) -> Result<(), Error> {
             #[cfg(not(feature = "half"))]
             Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
         },
+        Work::DropConnect(work) => {
+            work.check()?;
+            match dtype {
+                Dtype::F32 => connect::<f32>(&mut pass, &work)?,
+                #[cfg(feature = "half")]
+                Dtype::F16 => connect::<half::f16>(&mut pass, &work)?,
+                #[cfg(feature = "half")]
+                Dtype::Bf16 => connect::<half::bf16>(&mut pass, &work)?,
+                #[cfg(not(feature = "half"))]
+                Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
+            }
+        }
     }
+    Ok(())
+}
+
+fn connect<T: Element>(pass: &mut Pass<Slice<'_>>, work: &ConnectWork) -> Result<(), Error> {
+    let of_role = |role| pass.place(role).map_or(&[][..], |slice| bytemuck::cast_slice::<u8, T>(slice.as_bytes()));
+    let [weights, x, dy] = [Role::Weights, Role::Input, Role::Gradient].map(of_role);
+    let y = match work {
+        ConnectWork::Forward(of) => drop_connect::forward(of, weights, x)?,
+        ConnectWork::BackwardInput(of) => drop_connect::backward_input(of, weights, dy)?,
+        ConnectWork::BackwardWeights(of) => drop_connect::backward_weights(of, x, dy)?,
+        ConnectWork::Moments(of) => {
+            let [mean, variance] = drop_connect::moments(of, weights, x)?;
+            output(pass, Role::OutputVariance)?.copy_from_slice(bytemuck::cast_slice(&variance));
+            mean
+        }
+        ConnectWork::Samples { of, first, count } => {
+            let [mean, variance] = [Role::Mean, Role::Variance].map(of_role);
+            drop_connect::samples(of, mean, variance, *first, *count)?
+        }
+    };
+    output(pass, Role::Output)?.copy_from_slice(bytemuck::cast_slice(&y));
     Ok(())
 }
 

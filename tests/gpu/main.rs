@@ -10,6 +10,7 @@ mod contracts;
 mod coverage;
 mod device_key;
 mod drop_block;
+mod drop_connect;
 mod dropout;
 mod errors;
 mod fused;
