@@ -181,7 +181,7 @@ impl DropConnect {
     ) -> Pass<P> {
         let work = ConnectWork::Samples { of: self, first: first_sample, count: samples };
         let pass = Pass::new(Work::DropConnect(work));
-        pass.with(Role::Mean, mean).with(Role::Variance, variance).with(Role::Output, output)
+        pass.with(Role::GivenMean, mean).with(Role::GivenVariance, variance).with(Role::Output, output)
     }
 
     /// What the variance of the moments is multiplied by: (1 − q)/q for the probability q to keep, in binary64.
@@ -257,7 +257,7 @@ impl ConnectWork {
             Self::Samples { of, count, .. } => {
                 let samples = Stored::Elements(of.output_elements().saturating_mul(*count));
                 let output = Need::new(Role::Output, samples, "the shape is (samples, batch, outputs)");
-                [of_outputs(Role::Mean), of_outputs(Role::Variance), output].into_iter().collect()
+                [of_outputs(Role::GivenMean), of_outputs(Role::GivenVariance), output].into_iter().collect()
             }
         }
     }

@@ -86,6 +86,18 @@ pub enum Error {
         role: &'static str,
     },
 
+    /// Monte Carlo samples that a key has not.
+    #[error(
+        "{count} samples from sample {first} on reach past the last of the 65536 that a key has: draw fewer, or use another \
+         stream of the key for the rest"
+    )]
+    Samples {
+        /// The first sample.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
+
     /// Rows that overlap or have no elements.
     #[error(
         "a view with row length {row_length} and row pitch {row_pitch}: the length must be at least 1 and the pitch at \

@@ -93,8 +93,11 @@ mod pass;
 mod rate;
 pub mod reference;
 mod role;
+mod samples;
 mod slices;
 mod softmax;
+mod statistics;
+mod uncertainty;
 mod view;
 pub mod wgsl;
 
@@ -116,8 +119,11 @@ pub use kind::Kind;
 pub use mask::{Dropout, Mask};
 pub use operation::Operation;
 pub use pass::{Pass, Place, Slice};
+pub use samples::Samples;
 pub use slices::Slices;
 pub use softmax::SoftmaxDropout;
+pub use statistics::Statistics;
+pub use uncertainty::Uncertainty;
 pub use view::{MAX_AXES, View};
 #[cfg(feature = "gpu")]
 pub use wgpu;

@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 
 use crate::{
-    Dtype, Element, Error, drop_block::BlockWork, drop_connect::ConnectWork, fused, role::Role, softmax::SoftmaxWork,
+    Dtype, Element, Error, drop_block::BlockWork, drop_connect::ConnectWork, fused, role::Role, samples::SamplesWork,
+    softmax::SoftmaxWork, statistics::StatisticsWork, uncertainty::UncertaintyWork,
 };
 
 /// A computation, and where its tensors lie: what is to be done, whole, as a value. `P` is the kind of place, and with it
@@ -33,6 +34,9 @@ pub(crate) enum Work {
     Fused(fused::Work),
     Softmax(SoftmaxWork),
     DropConnect(ConnectWork),
+    Samples(SamplesWork),
+    Statistics(StatisticsWork),
+    Uncertainty(UncertaintyWork),
 }
 
 /// Where a tensor lies: a [`Slice`], a `BufferRange` or a [`kernels::Tensor`](crate::kernels::Tensor).
@@ -66,7 +70,6 @@ pub(crate) enum Stored {
     /// Elements of the pass's type.
     Elements(u64),
     /// f32, whatever the type of the others.
-    #[expect(dead_code, reason = "accumulators are")]
     F32(u64),
     /// The one or the other.
     F32OrElements(u64),
@@ -90,6 +93,9 @@ impl Work {
             Self::Fused(work) => work.needs(),
             Self::Softmax(work) => work.needs(),
             Self::DropConnect(work) => work.needs(),
+            Self::Samples(work) => work.needs(),
+            Self::Statistics(work) => work.needs(),
+            Self::Uncertainty(work) => work.needs(),
         }
     }
 
@@ -100,6 +106,9 @@ impl Work {
             Self::Fused(work) => work.describe(),
             Self::Softmax(work) => work.describe(),
             Self::DropConnect(work) => work.describe(),
+            Self::Samples(work) => work.describe(),
+            Self::Statistics(work) => work.describe(),
+            Self::Uncertainty(work) => work.describe(),
         }
     }
 
@@ -107,7 +116,8 @@ impl Work {
     pub(crate) const fn runs_in_place(&self) -> bool {
         match self {
             Self::DropBlock(_) | Self::Fused(_) | Self::Softmax(_) => true,
-            Self::DropConnect(_) => false,
+            Self::Statistics(work) => work.runs_in_place(),
+            Self::DropConnect(_) | Self::Samples(_) | Self::Uncertainty(_) => false,
         }
     }
 
@@ -116,8 +126,9 @@ impl Work {
         match self {
             Self::DropBlock(work) => work.scratch_size(),
             Self::Fused(work) => work.scratch_size(),
-            Self::Softmax(_) => 0,
-            Self::DropConnect(_) => 0,
+            Self::Softmax(_) | Self::DropConnect(_) | Self::Samples(_) | Self::Statistics(_) | Self::Uncertainty(_) => {
+                0
+            }
         }
     }
 }

@@ -20,10 +20,23 @@ pub(crate) enum Role {
     /// Numbers of a row each, of which there are several.
     Partial,
     Weights,
-    Mean,
-    Variance,
+    /// What samples are made of.
+    GivenMean,
+    GivenVariance,
     /// Beside an output that is a mean.
     OutputVariance,
+    /// Of statistics: accumulators, those of other samples, and what comes of them.
+    Mean,
+    M2,
+    OtherMean,
+    OtherM2,
+    Probability,
+    Entropy,
+    OtherProbability,
+    OtherEntropy,
+    PredictiveEntropy,
+    ExpectedEntropy,
+    MutualInformation,
 }
 
 impl Role {
@@ -40,9 +53,20 @@ impl Role {
         Self::BiasGradient,
         Self::Partial,
         Self::Weights,
-        Self::Mean,
-        Self::Variance,
+        Self::GivenMean,
+        Self::GivenVariance,
         Self::OutputVariance,
+        Self::Mean,
+        Self::M2,
+        Self::OtherMean,
+        Self::OtherM2,
+        Self::Probability,
+        Self::Entropy,
+        Self::OtherProbability,
+        Self::OtherEntropy,
+        Self::PredictiveEntropy,
+        Self::ExpectedEntropy,
+        Self::MutualInformation,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -59,14 +83,39 @@ impl Role {
             Self::RowIds => "row_ids",
             Self::Output => "output",
             Self::Weights => "weights",
-            Self::Mean => "mean",
-            Self::Variance => "variance",
+            Self::GivenMean => "mean",
+            Self::GivenVariance => "variance",
             Self::OutputVariance => "output_variance",
+            Self::Mean => "mean",
+            Self::M2 => "m2",
+            Self::OtherMean => "other_mean",
+            Self::OtherM2 => "other_m2",
+            Self::Probability => "probability",
+            Self::Entropy => "entropy",
+            Self::OtherProbability => "other_probability",
+            Self::OtherEntropy => "other_entropy",
+            Self::PredictiveEntropy => "predictive_entropy",
+            Self::ExpectedEntropy => "expected_entropy",
+            Self::MutualInformation => "mutual_information",
         }
     }
 
     /// Whether kernels write to it.
     pub(crate) const fn is_written(self) -> bool {
-        matches!(self, Self::Output | Self::Arguments | Self::BiasGradient | Self::Partial | Self::OutputVariance)
+        matches!(
+            self,
+            Self::Output
+                | Self::Arguments
+                | Self::BiasGradient
+                | Self::Partial
+                | Self::OutputVariance
+                | Self::Mean
+                | Self::M2
+                | Self::Probability
+                | Self::Entropy
+                | Self::PredictiveEntropy
+                | Self::ExpectedEntropy
+                | Self::MutualInformation
+        )
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     input::{Input, dtype},
     output::WholeFile,
     progress,
+    samples::{self, SamplesArgs},
     sharing::SharingArgs,
 };
 
@@ -37,6 +38,7 @@ pub struct Args {
 
     #[command(flatten)]
     fused: FusedArgs,
+    samples: SamplesArgs,
 
     /// What happens to the elements: inverted, standard, alpha or gaussian
     #[arg(long, default_value_t)]
@@ -78,7 +80,9 @@ impl Args {
             ));
         }
         self.fused.check(self.backward)?;
-        self.mask.mask(self.kind, !self.evaluate)
+        let mask = self.mask.mask(self.kind, !self.evaluate)?;
+        self.samples.samples(mask)?;
+        Ok(mask)
     }
 }
 
@@ -128,7 +132,9 @@ fn apply<T: Element + Send + Sync>(
 ) -> Result<(), Error> {
     let mut output = WholeFile::create(&args.output)?;
     let processor = args.processor.open()?;
-
+    if let Some(samples) = args.samples.samples(mask)? {
+        return samples::run::<T>(&samples, row_ids, &processor, input, output);
+    }
     output.write(&Vec::from(input.header()))?;
     let operation = if args.backward { Operation::Backward(mask) } else { Operation::Forward(mask) };
     let (elements, chunk) = (input.elements(), processor.chunk_of_values());

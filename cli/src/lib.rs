@@ -21,9 +21,12 @@ pub mod npy;
 mod output;
 mod processor;
 mod progress;
+mod samples;
 mod sharing;
 mod softmax;
+mod statistics;
 mod stream;
+mod uncertainty;
 mod verify;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -46,6 +49,8 @@ enum Command {
     Noise(noise::Args),
     Connect(connect::Args),
     KeptRows(kept_rows::Args),
+    Statistics(statistics::Args),
+    Uncertainty(uncertainty::Args),
     Audit(audit::Args),
     Softmax(softmax::Args),
     Verify(verify::Args),
@@ -66,6 +71,8 @@ pub fn main() -> ExitCode {
         Command::Noise(args) => noise::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::KeptRows(args) => kept_rows::run(&args),
+        Command::Statistics(args) => statistics::run(&args),
+        Command::Uncertainty(args) => uncertainty::run(&args),
         Command::Audit(args) => return audit::main(&args),
         Command::Softmax(args) => softmax::run(&args),
         Command::Verify(args) => verify::run(&args),
@@ -91,6 +98,8 @@ pub fn check(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String
         Command::Softmax(args) => return args.check().map_err(|error| error.to_string()),
         Command::Noise(args) => return args.check().map_err(|error| error.to_string()),
         Command::KeptRows(args) => args.check(),
+        Command::Statistics(args) => return args.check().map_err(|error| error.to_string()),
+        Command::Uncertainty(args) => return args.check().map_err(|error| error.to_string()),
         Command::Audit(args) => args.check(),
         Command::Connect(args) => args.check(),
         Command::Info(_) | Command::Verify(_) | Command::Bench(_) | Command::Kernels(_) => return Ok(()),

@@ -82,6 +82,22 @@ impl Processor {
         self.chunk(1 << 22, 32)
     }
 
+    /// How many samples of so many bytes to handle at once: as many as the device binds, because every call rounds the means,
+    /// and not more than memory should hold.
+    pub fn samples_at_once(&self, bytes: u64) -> u64 {
+        const MOST: u64 = 1 << 28;
+        let most = match self {
+            Self::Gpu(context) => {
+                let limits = context.device().limits();
+                // A binding may start early.
+                let binding = limits.max_storage_buffer_binding_size.saturating_sub(1024);
+                MOST.min(binding).min(limits.max_buffer_size)
+            }
+            Self::Cpu => MOST,
+        };
+        (most / bytes.max(1)).max(1)
+    }
+
     /// The same for the bits of a mask.
     pub fn chunk_of_mask(&self) -> u64 {
         match self {

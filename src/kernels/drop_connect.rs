@@ -485,8 +485,8 @@ impl Call<'_> {
                 let samples = (count - sample).min(each).min(most);
                 let from = sample * all;
                 let parts = [
-                    (Role::Mean, elements.clone()),
-                    (Role::Variance, elements.clone()),
+                    (Role::GivenMean, elements.clone()),
+                    (Role::GivenVariance, elements.clone()),
                     (Role::Output, from + elements.start..from + (samples - 1) * all + elements.end),
                 ];
                 let invocations = samples.div_ceil(SAMPLES_EACH) * tiles;
@@ -497,8 +497,8 @@ impl Call<'_> {
                         samples: small(samples),
                         first_sample: small(first + sample),
                         tiles: small(tiles),
-                        mean_offset: offset(Role::Mean),
-                        variance_offset: offset(Role::Variance),
+                        mean_offset: offset(Role::GivenMean),
+                        variance_offset: offset(Role::GivenVariance),
                         output_offset: offset(Role::Output),
                         zero: 0,
                     })

@@ -9,6 +9,7 @@ use super::{
     fragment,
     operand::Layout,
     parameters::{Block, MAX_IMMEDIATES, small},
+    statistics::Accumulate,
     target::{F16Conversion, ParameterStyle, Style, Target},
 };
 use crate::{Activation, Dtype, Generator, MaskFormat, audit::Bits, fused, role::Role};
@@ -49,6 +50,7 @@ pub(crate) enum Program {
     },
     Softmax(Softmax),
     DropConnect(Connect),
+    Accumulate(Accumulate),
     AdvanceKey,
     RandomBlocks {
         generator: Generator,
@@ -327,6 +329,17 @@ impl Storage {
     }
 }
 
+impl fmt::Display for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16(F16Conversion::Integer) => "f16",
+            Self::F16(F16Conversion::Native) => "f16 native",
+            Self::Bf16 => "bf16",
+        })
+    }
+}
+
 impl Decision {
     fn random(self) -> Option<(Generator, KeySource)> {
         match self {
@@ -492,6 +505,7 @@ impl Kernel {
             | Program::DropBlock(_)
             | Program::SumRows { .. }
             | Program::DropConnect(_)
+            | Program::Accumulate(_)
             | Program::AdvanceKey
             | Program::RandomBlocks { .. }
             | Program::ProbeF16 => None,
@@ -589,6 +603,7 @@ impl Kernel {
             Program::DropBlock(BlockStep::Fill | BlockStep::Count | BlockStep::Scale) => blocks.push(Block::Counts),
             Program::SumRows { .. } => blocks.push(Block::Sums),
             Program::DropConnect(_) => {}
+            Program::Accumulate(_) => blocks.push(Block::Accumulation),
             Program::AdvanceKey => blocks.push(Block::Advance),
             Program::RandomBlocks { .. } => blocks.push(Block::Blocks),
             Program::ProbeF16 => blocks.push(Block::Probe),
@@ -656,6 +671,7 @@ impl Kernel {
             | Program::KeptRows { .. }
             | Program::Audit { .. }
             | Program::SumRows { .. }
+            | Program::Accumulate(_)
             | Program::AdvanceKey
             | Program::ProbeF16 => return false,
         };
@@ -697,6 +713,7 @@ impl Kernel {
             Program::Softmax(Softmax { backward: false, .. }) => "kernel/softmax",
             Program::Softmax(Softmax { backward: true, .. }) => "kernel/softmax_backward",
             Program::DropConnect(connect) => connect.fragment(),
+            Program::Accumulate(step) => step.fragment(),
             Program::AdvanceKey => "kernel/advance_key",
             Program::RandomBlocks { .. } => "kernel/random_blocks",
             Program::ProbeF16 => "kernel/probe_f16",
@@ -705,6 +722,9 @@ impl Kernel {
 
     /// The fragment that fills a role; none where there is nothing to fill it with.
     fn role(&self, role: &str) -> Option<&'static str> {
+        if let Program::Accumulate(step) = self.program {
+            return step.role(role);
+        }
         let decision = self.decision();
         Some(match role {
             "generator" => match (self.program, self.random()) {
@@ -897,6 +917,9 @@ impl Kernel {
         if let Program::DropConnect(connect) = self.program {
             constants.extend(connect.constants());
         }
+        if let Program::Accumulate(step) = self.program {
+            constants.extend(step.constants(self.workgroup_size));
+        }
         let Some(decision) = self.decision() else { return constants };
         let skeleton = match self.program {
             Program::Elementwise { skeleton, .. } => Some(skeleton),
@@ -981,17 +1004,6 @@ impl Kernel {
     }
 }
 
-impl fmt::Display for Storage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => " f32",
-            Self::F16(F16Conversion::Integer) => " f16",
-            Self::F16(F16Conversion::Native) => " f16 native",
-            Self::Bf16 => " bf16",
-        })
-    }
-}
-
 /// A short name: what is done, to what type, by which decision, how, and the operands' bindings.
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -1005,15 +1017,15 @@ impl fmt::Display for Kernel {
             Program::DropBlock(BlockStep::Fill) => f.write_str("drop block, fill")?,
             Program::DropBlock(BlockStep::Count) => f.write_str("drop block, count")?,
             Program::DropBlock(BlockStep::Scale) => f.write_str("drop block, scale")?,
-            Program::SumRows { storage } => write!(f, "sum rows{storage}")?,
+            Program::SumRows { storage } => write!(f, "sum rows {storage}")?,
             Program::Softmax(Softmax { storage, backward, lanes, whole, masked, .. }) => {
                 f.write_str(if backward { "softmax backward" } else { "softmax" })?;
-                storage.fmt(f)?;
-                write!(f, ", {lanes} to a row")?;
+                write!(f, " {storage}, {lanes} to a row")?;
                 f.write_str(if whole { ", by quads" } else { "" })?;
                 f.write_str(if masked { ", masked" } else { "" })?;
             }
             Program::DropConnect(connect) => connect.fmt(f)?,
+            Program::Accumulate(step) => step.fmt(f)?,
             Program::AdvanceKey => f.write_str("advance key")?,
             Program::RandomBlocks { generator } => write!(f, "random blocks, {generator}")?,
             Program::ProbeF16 => f.write_str("probe f16")?,
@@ -1033,7 +1045,7 @@ impl fmt::Display for Kernel {
                     Elementwise::Fused(Fusion { backward: false, .. }) => "fused",
                     Elementwise::Fused(_) => "fused backward",
                 })?;
-                storage.fmt(f)?;
+                write!(f, " {storage}")?;
                 match skeleton {
                     Skeleton::Groups => f.write_str(", groups")?,
                     Skeleton::Interleaved { unit, input, run } => {

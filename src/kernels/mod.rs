@@ -45,6 +45,7 @@ mod reachable;
 mod select;
 mod softmax;
 mod stage;
+mod statistics;
 mod target;
 #[cfg(test)]
 mod tests;

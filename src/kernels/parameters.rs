@@ -38,6 +38,7 @@ pub(crate) enum Block {
     Slope,
     Moments,
     Sampling,
+    Accumulation,
 }
 
 impl Block {
@@ -70,6 +71,7 @@ impl Block {
         Self::Slope,
         Self::Moments,
         Self::Sampling,
+        Self::Accumulation,
     ];
 
     /// The member of `Parameters` and its WGSL type, as in the heads of fragments.
@@ -103,6 +105,7 @@ impl Block {
             Self::Slope => "slope: Slope",
             Self::Moments => "moments: Moments",
             Self::Sampling => "sampling: Sampling",
+            Self::Accumulation => "accumulation: Accumulation",
         }
     }
 }
@@ -114,7 +117,7 @@ impl Block {
             Self::Places => 96,
             Self::Scatter => 80,
             Self::Slope => 64,
-            Self::Spread | Self::SoftmaxRows | Self::Product | Self::Moments => 48,
+            Self::Spread | Self::SoftmaxRows | Self::Product | Self::Moments | Self::Accumulation => 48,
             Self::Rule | Self::Rows | Self::Counts | Self::Sums | Self::Sampling => 32,
             _ => 16,
         }
@@ -285,6 +288,24 @@ pub(crate) struct SoftmaxRows {
     pub(crate) scale: f32,
 }
 
+/// Offsets are of elements, or words, before the first in its binding.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Accumulation {
+    pub(crate) count: u32,
+    pub(crate) samples: u32,
+    pub(crate) stride: u32,
+    pub(crate) classes: u32,
+    pub(crate) earlier: f32,
+    pub(crate) weight: f32,
+    pub(crate) other_weight: f32,
+    pub(crate) input_offset: u32,
+    pub(crate) first_offset: u32,
+    pub(crate) second_offset: u32,
+    pub(crate) other_offset: u32,
+    pub(crate) other_second_offset: u32,
+}
+
 /// The blocks that are a single number or two: where a key lies, the first bit of a packed mask, the scale, …
 pub(crate) type Numbers = [u32; 4];
 
@@ -347,6 +368,7 @@ const _: () = {
             && size_of::<Spread>() == 48
             && size_of::<Scatter>() == 80
             && size_of::<Counts>() == 32
+            && size_of::<Accumulation>() == 48
     );
     // The most that a kernel has: elements, rule, key, strides of 8 axes, row ids, columns, rows.
     assert!(16 + 32 + 16 + (16 + 7 * 16) + 16 + 16 + 32 <= MAX_BYTES);

@@ -6,6 +6,7 @@ use super::{
     plan::KeyPlace,
     softmax,
     stage::Stage,
+    statistics,
     target::Target,
 };
 use crate::{
@@ -35,6 +36,9 @@ impl PassPlan {
             Work::Fused(ref work) => fused::stages(target, work, pass, key)?,
             Work::Softmax(ref work) => softmax::stages(target, work, pass, key)?,
             Work::DropConnect(ref work) => drop_connect::stages(target, work, pass, key)?,
+            Work::Samples(ref work) => statistics::samples_stages(target, work, pass, key)?,
+            Work::Statistics(ref work) => statistics::statistics_stages(target, work, pass)?,
+            Work::Uncertainty(ref work) => statistics::uncertainty_stages(target, work, pass)?,
         };
         for launch in stages.iter().flat_map(|stage: &Stage| &stage.launches) {
             target.check_buffers(launch.kernel())?;
@@ -92,5 +96,6 @@ pub(super) fn scenarios() -> Vec<Pass<Tensor>> {
     scenarios.extend(fused::scenarios());
     scenarios.extend(softmax::scenarios());
     scenarios.extend(drop_connect::scenarios());
+    scenarios.extend(statistics::scenarios());
     scenarios
 }

@@ -489,6 +489,7 @@ impl Part<'_> {
                 | Block::Scatter
                 | Block::Counts
                 | Block::Sums
+                | Block::Accumulation
                 | Block::Product
                 | Block::Slope
                 | Block::Moments

@@ -15,7 +15,8 @@ use super::{
     kernel::{Kernel, Program},
     operand::{Operand, Operands},
     parameters::{
-        Axis, Block, Columns, Counts, Elements, Places, Rows, Scatter, SoftmaxRows, Spread, Strides, Sums, Walk,
+        Accumulation, Axis, Block, Columns, Counts, Elements, Places, Rows, Scatter, SoftmaxRows, Spread, Strides,
+        Sums, Walk,
     },
     plan::{KeyPlace, Plan},
     reachable,
@@ -162,6 +163,7 @@ fn heads_name_what_is_used() {
             "eight" => "storage/eight_",
             "input_eight" => "input/eight_",
             "rows" => "drop_connect/rows",
+            "value" => "statistics/value",
             other => other,
         };
         fragment::ALL.iter().filter(|f| f.name.starts_with(prefix)).map(|f| f.name).collect()
@@ -358,6 +360,23 @@ fn structs_have_the_hosts_layout() {
             margin,
             factor,
             scale
+        );
+        assert_layout!(
+            module,
+            "Accumulation",
+            Accumulation,
+            count,
+            samples,
+            stride,
+            classes,
+            earlier,
+            weight,
+            other_weight,
+            input_offset,
+            first_offset,
+            second_offset,
+            other_offset,
+            other_second_offset
         );
         // The blocks that the host writes, one after the other, are the members.
         let (actual, size) = members(module, "Parameters").unwrap();

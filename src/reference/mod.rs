@@ -14,7 +14,9 @@ mod normal;
 mod pass;
 mod philox4x32;
 mod softmax;
+mod statistics;
 mod threefry4x32;
+mod uncertainty;
 
 pub use audit::audit;
 #[cfg(feature = "gpu")]

@@ -1,8 +1,15 @@
 //! Passes on the CPU.
 
-use super::{drop_block::drop_block, drop_block_mask, drop_connect, fused, softmax};
+use super::{
+    drop_block::drop_block,
+    drop_block_mask, drop_connect,
+    dropout::reserve,
+    fused, softmax,
+    statistics::{samples, statistics},
+    uncertainty::uncertainty,
+};
 use crate::{
-    Dtype, Element, Error, Pass, Slice, drop_block::BlockWork, drop_connect::ConnectWork, pass::Work, role::Role,
+    Dtype, Element, Error, Pass, Place, Slice, drop_block::BlockWork, drop_connect::ConnectWork, pass::Work, role::Role,
 };
 
 /// Runs a pass on slices.
@@ -17,7 +24,7 @@ pub fn run_pass(mut pass: Pass<Slice<'_>>) -> Result<(), Error> {
         Work::Softmax(work) => {
             work.check()?;
             let (x, dy) = (widened(&pass, Role::Input, dtype), widened(&pass, Role::Gradient, dtype));
-            store(&mut pass, Role::Output, dtype, &softmax::run(&work, &x, &dy))?;
+            store_f32(&mut pass, Role::Output, dtype, &softmax::run(&work, &x, &dy))?;
         }
         Work::DropBlock(BlockWork::Mask(mask)) => {
             let words = drop_block_mask(&mask)?;
@@ -53,6 +60,17 @@ pub fn run_pass(mut pass: Pass<Slice<'_>>) -> Result<(), Error> {
                 Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
             }
         }
+        Work::Samples(work) => match dtype {
+            Dtype::F32 => samples::<f32>(&work, &mut pass)?,
+            #[cfg(feature = "half")]
+            Dtype::F16 => samples::<half::f16>(&work, &mut pass)?,
+            #[cfg(feature = "half")]
+            Dtype::Bf16 => samples::<half::bf16>(&work, &mut pass)?,
+            #[cfg(not(feature = "half"))]
+            Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
+        },
+        Work::Statistics(work) => statistics(&work, &mut pass)?,
+        Work::Uncertainty(work) => uncertainty(&work, &mut pass)?,
     }
     Ok(())
 }
@@ -70,7 +88,7 @@ fn connect<T: Element>(pass: &mut Pass<Slice<'_>>, work: &ConnectWork) -> Result
             mean
         }
         ConnectWork::Samples { of, first, count } => {
-            let [mean, variance] = [Role::Mean, Role::Variance].map(of_role);
+            let [mean, variance] = [Role::GivenMean, Role::GivenVariance].map(of_role);
             drop_connect::samples(of, mean, variance, *first, *count)?
         }
     };
@@ -104,7 +122,7 @@ fn widened(pass: &Pass<Slice<'_>>, role: Role, dtype: Dtype) -> Vec<f32> {
 }
 
 /// Stores a result, rounded once.
-fn store(pass: &mut Pass<Slice<'_>>, role: Role, dtype: Dtype, values: &[f32]) -> Result<(), Error> {
+fn store_f32(pass: &mut Pass<Slice<'_>>, role: Role, dtype: Dtype, values: &[f32]) -> Result<(), Error> {
     fn narrowed<T: Element>(values: &[f32], to: &mut [u8]) {
         for (to, &value) in bytemuck::cast_slice_mut(to).iter_mut().zip(values) {
             *to = T::narrow(value);
@@ -121,6 +139,55 @@ fn store(pass: &mut Pass<Slice<'_>>, role: Role, dtype: Dtype, values: &[f32]) -
         Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
     }
     Ok(())
+}
+
+/// What a tensor holds, of any type.
+pub(super) enum Values<'a> {
+    F32(&'a [f32]),
+    #[cfg(feature = "half")]
+    F16(&'a [half::f16]),
+    #[cfg(feature = "half")]
+    Bf16(&'a [half::bf16]),
+}
+
+pub(super) fn values<'a>(pass: &'a Pass<Slice<'_>>, role: Role) -> Values<'a> {
+    let Some(slice) = pass.place(role) else { return Values::F32(&[]) };
+    match slice.dtype() {
+        #[cfg(feature = "half")]
+        Dtype::F16 => Values::F16(bytemuck::cast_slice(slice.as_bytes())),
+        #[cfg(feature = "half")]
+        Dtype::Bf16 => Values::Bf16(bytemuck::cast_slice(slice.as_bytes())),
+        // Without the feature `half` there are no others.
+        _ => Values::F32(bytemuck::cast_slice(slice.as_bytes())),
+    }
+}
+
+impl Values<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            #[cfg(feature = "half")]
+            Self::F16(values) => values.len(),
+            #[cfg(feature = "half")]
+            Self::Bf16(values) => values.len(),
+        }
+    }
+
+    pub(super) fn get(&self, i: usize) -> f64 {
+        match self {
+            Self::F32(values) => values[i].into(),
+            #[cfg(feature = "half")]
+            Self::F16(values) => values[i].into(),
+            #[cfg(feature = "half")]
+            Self::Bf16(values) => values[i].into(),
+        }
+    }
+
+    pub(super) fn to_vec(&self) -> Result<Vec<f64>, Error> {
+        let mut all = reserve(self.len() as u64)?;
+        all.extend((0..self.len()).map(|i| self.get(i)));
+        Ok(all)
+    }
 }
 
 /// Where a result goes.

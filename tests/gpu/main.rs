@@ -22,6 +22,7 @@ mod properties;
 mod random_cases;
 mod softmax;
 mod splits;
+mod statistics;
 mod storage;
 mod users_kernels;
 mod values;
