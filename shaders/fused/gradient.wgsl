@@ -51,12 +51,11 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    let before = (workgroup.z * workgroups.y + workgroup.y) * workgroups.x + workgroup.x;
+    let before = workgroup.z * workgroups.y * workgroups.x + workgroup_number(workgroup, workgroups);
     let number = before * WORKGROUP_SIZE + invocation;
     let columns = parameters.walk.columns;
-    let runs = (columns + RUN - 1u) / RUN;
-    let block = quotient(number, runs, parameters.walk.reciprocal);
-    let column = (number - block * runs) * RUN;
+    let block = block_of(number);
+    let column = (number - block * runs_of_row()) * RUN;
     // Of this kernel the count is of rows.
     let rows = parameters.elements.count;
     let first = min(block, rows) * ROWS_EACH;

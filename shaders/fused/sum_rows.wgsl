@@ -1,9 +1,9 @@
 // Sums of rows of f32, so many at a time, in order: an invocation adds up what is in a word of the output. Workgroups in y are
 // sums of neighbouring rows.
 // needs: sum_storage
-// parameters: sums: Sums
+// parameters: row_sums: RowSums
 
-struct Sums {
+struct RowSums {
     columns: u32,       // of the dispatch
     pitch: u32,         // and elements from one row to the next, of the input and the output
     rows: u32,          // of the input
@@ -15,11 +15,11 @@ struct Sums {
 }
 
 fn sum_of(column: u32, block: u32, before: f32) -> f32 {
-    let first = block * parameters.sums.each;
-    let end = min(first + parameters.sums.each, parameters.sums.rows);
+    let first = block * parameters.row_sums.each;
+    let end = min(first + parameters.row_sums.each, parameters.row_sums.rows);
     var sum = before;
     for (var row = first; row < end; row++) {
-        sum += bitcast<f32>(input_word(parameters.sums.input_offset + row * parameters.sums.pitch + column));
+        sum += bitcast<f32>(input_word(parameters.row_sums.input_offset + row * parameters.row_sums.pitch + column));
     }
     return sum;
 }
@@ -27,16 +27,16 @@ fn sum_of(column: u32, block: u32, before: f32) -> f32 {
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
     let block = workgroup.y;
-    let first = parameters.sums.output_offset + block * parameters.sums.pitch;
+    let first = parameters.row_sums.output_offset + block * parameters.row_sums.pitch;
     let lead = first % ELEMENTS_PER_WORD;
     let position = (workgroup.x * WORKGROUP_SIZE + invocation) * ELEMENTS_PER_WORD;
-    let end = lead + parameters.sums.columns;
+    let end = lead + parameters.row_sums.columns;
     if position >= end {
         return;
     }
     let word = (first - lead + position) / ELEMENTS_PER_WORD;
     if ELEMENTS_PER_WORD == 1u {
-        let before = select(0.0, bitcast<f32>(output_word(word)), parameters.sums.adds != 0u);
+        let before = select(0.0, bitcast<f32>(output_word(word)), parameters.row_sums.adds != 0u);
         store_output_word(word, sum_word(sum_of(position, block, before), 0.0));
         return;
     }

@@ -9,6 +9,15 @@ struct Walk {
     bias_offset: u32, // elements before that of column 0 in the bias' binding
 }
 
+fn runs_of_row() -> u32 {
+    return (parameters.walk.columns + RUN - 1u) / RUN;
+}
+
+// Which of the blocks of rows an invocation walks through.
+fn block_of(number: u32) -> u32 {
+    return quotient(number, runs_of_row(), parameters.walk.reciprocal);
+}
+
 fn bias_offset() -> u32 {
     return parameters.walk.bias_offset;
 }

@@ -15,15 +15,15 @@ fn kept_gradient(row: Row, position: u32, keep: u32) -> Eight {
 }
 
 // Sums of exponentials, alone and with the gradient.
-struct RowSums {
+struct Sums {
     e: Sum,
     g: Sum,
 }
 
-fn add_unit(sums: RowSums, row: Row, position: u32, x: Eight, base: f32, keep: u32) -> RowSums {
+fn add_unit(sums: Sums, row: Row, position: u32, x: Eight, base: f32, keep: u32) -> Sums {
     let e = exponentials(x, base);
     let g = kept_gradient(row, position, keep);
-    return RowSums(add(sums.e, e.first + e.second), add(sums.g, e.first * g.first + e.second * g.second));
+    return Sums(add(sums.e, e.first + e.second), add(sums.g, e.first * g.first + e.second * g.second));
 }
 
 // What the gradients of a row have in common.
@@ -58,7 +58,7 @@ fn main(
     let lane = invocation % LANES;
     var base = LOWEST;
     let nothing = Sum(vec4<f32>(0.0), vec4<f32>(0.0));
-    var sums = RowSums(nothing, nothing);
+    var sums = Sums(nothing, nothing);
     for (var tile = 0u; tile < end_of_tiles(row.seen); tile += TILE) {
         let x = tile_numbers(row, tile, lane);
         let keep = decide_tile(row, tile, invocation);
@@ -66,7 +66,7 @@ fn main(
         // A loop, because software devices execute the body of a branch for lanes that do not take it.
         while base != next {
             let factor = powers(vec4<f32>(base), next).x;
-            sums = RowSums(scaled(sums.e, factor), scaled(sums.g, factor));
+            sums = Sums(scaled(sums.e, factor), scaled(sums.g, factor));
             base = next;
         }
         sums = add_unit(sums, row, unit_position(tile, lane, 0u), x.a, base, keep_of_unit(keep, invocation, 0u));

@@ -601,7 +601,7 @@ impl Kernel {
             Program::DropBlock(BlockStep::Spread) => blocks.push(Block::Spread),
             Program::DropBlock(BlockStep::Scatter) => blocks.push(Block::Scatter),
             Program::DropBlock(BlockStep::Fill | BlockStep::Count | BlockStep::Scale) => blocks.push(Block::Counts),
-            Program::SumRows { .. } => blocks.push(Block::Sums),
+            Program::SumRows { .. } => blocks.push(Block::RowSums),
             Program::DropConnect(_) => {}
             Program::Accumulate(_) => blocks.push(Block::Accumulation),
             Program::AdvanceKey => blocks.push(Block::Advance),

@@ -32,7 +32,7 @@ pub(crate) enum Block {
     Spread,
     Scatter,
     Counts,
-    Sums,
+    RowSums,
     SoftmaxRows,
     Product,
     Slope,
@@ -65,7 +65,7 @@ impl Block {
         Self::Spread,
         Self::Scatter,
         Self::Counts,
-        Self::Sums,
+        Self::RowSums,
         Self::SoftmaxRows,
         Self::Product,
         Self::Slope,
@@ -99,7 +99,7 @@ impl Block {
             Self::Spread => "spread: Spread",
             Self::Scatter => "scatter: Scatter",
             Self::Counts => "counts: Counts",
-            Self::Sums => "sums: Sums",
+            Self::RowSums => "row_sums: RowSums",
             Self::SoftmaxRows => "softmax: SoftmaxRows",
             Self::Product => "product: Product",
             Self::Slope => "slope: Slope",
@@ -118,7 +118,7 @@ impl Block {
             Self::Scatter => 80,
             Self::Slope => 64,
             Self::Spread | Self::SoftmaxRows | Self::Product | Self::Moments | Self::Accumulation => 48,
-            Self::Rule | Self::Rows | Self::Counts | Self::Sums | Self::Sampling => 32,
+            Self::Rule | Self::Rows | Self::Counts | Self::RowSums | Self::Sampling => 32,
             _ => 16,
         }
     }
@@ -185,7 +185,7 @@ pub(crate) struct Walk {
 
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
-pub(crate) struct Sums {
+pub(crate) struct RowSums {
     pub(crate) columns: u32,
     pub(crate) pitch: u32,
     pub(crate) rows: u32,

@@ -488,7 +488,7 @@ impl Part<'_> {
                 | Block::Spread
                 | Block::Scatter
                 | Block::Counts
-                | Block::Sums
+                | Block::RowSums
                 | Block::Accumulation
                 | Block::Product
                 | Block::Slope

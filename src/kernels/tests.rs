@@ -15,8 +15,8 @@ use super::{
     kernel::{Kernel, Program},
     operand::{Operand, Operands},
     parameters::{
-        Accumulation, Axis, Block, Columns, Counts, Elements, Places, Rows, Scatter, SoftmaxRows, Spread, Strides,
-        Sums, Walk,
+        Accumulation, Axis, Block, Columns, Counts, Elements, Places, RowSums, Rows, Scatter, SoftmaxRows, Spread,
+        Strides, Walk,
     },
     plan::{KeyPlace, Plan},
     reachable,
@@ -151,7 +151,7 @@ fn heads_name_what_is_used() {
             "fusing" => "fused/forward",
             "activation" => "activation/",
             "bias" => "fused/bias_",
-            "row_keep" => "fused/row",
+            "row_keep" => "fused/no_rows",
             "scaled" => "fused/scaled",
             "fused_storage" => "fused/f32",
             "sum_storage" => "fused/sum_f32",
@@ -223,7 +223,19 @@ fn structs_have_the_hosts_layout() {
         assert_layout!(module, "Elements", Elements, count, input_offset, output_offset, other_offset);
         assert_layout!(module, "Columns", Columns, count, reciprocal, first, bias_offset);
         assert_layout!(module, "Walk", Walk, columns, reciprocal, partial, bias_offset);
-        assert_layout!(module, "Sums", Sums, columns, pitch, rows, each, input_offset, output_offset, adds, unused);
+        assert_layout!(
+            module,
+            "RowSums",
+            RowSums,
+            columns,
+            pitch,
+            rows,
+            each,
+            input_offset,
+            output_offset,
+            adds,
+            unused
+        );
         assert_layout!(module, "Rows", Rows, seed, stream, start, threshold, scale);
         assert_layout!(module, "Axis", Axis, stride, elements, reciprocal);
         if let Some((actual, size)) = members(module, "Strides") {
