@@ -91,7 +91,7 @@ impl Fused {
     /// [bias](Pass::with_bias) and a [residual](Pass::with_residual) may be added.
     pub fn forward<P: Place>(&self, input: impl Into<P>, output: impl Into<P>) -> Pass<P> {
         let (input, output) = (input.into(), output.into());
-        Pass::new(Work::new(*self, false, elements(&input))).with(Role::Input, input).with(Role::Output, output)
+        Pass::new(Work::of(*self, false, elements(&input))).with(Role::Input, input).with(Role::Output, output)
     }
 
     /// The gradient of x from that of y, with every decision made again. With an activation it needs
@@ -101,7 +101,7 @@ impl Fused {
     /// its row was dropped; relu′ is selected, `v ≤ 0 ? +0 : g`.
     pub fn backward<P: Place>(&self, gradient: impl Into<P>, output: impl Into<P>) -> Pass<P> {
         let (gradient, output) = (gradient.into(), output.into());
-        Pass::new(Work::new(*self, true, elements(&gradient))).with(Role::Gradient, gradient).with(Role::Output, output)
+        Pass::new(Work::of(*self, true, elements(&gradient))).with(Role::Gradient, gradient).with(Role::Output, output)
     }
 
     /// Bytes of scratch for a backward pass over so many elements that gives the gradient of the bias: sums of columns, for
@@ -167,19 +167,16 @@ fn check_kind(mask: &Mask) -> Result<(), Error> {
 
 impl<P: Place> Pass<P> {
     /// A bias of a [`Fused`] pass: an element for each column, of the type of x.
-    #[must_use]
     pub fn with_bias(self, bias: impl Into<P>) -> Self {
         self.with(Role::Bias, bias)
     }
 
     /// What the result of a forward [`Fused`] pass is added to: as x. It may be the output's own place.
-    #[must_use]
     pub fn with_residual(self, residual: impl Into<P>) -> Self {
         self.with(Role::Other, residual)
     }
 
     /// The x of a backward [`Fused`] pass.
-    #[must_use]
     pub fn with_input(self, input: impl Into<P>) -> Self {
         self.with(Role::Input, input)
     }
@@ -187,7 +184,6 @@ impl<P: Place> Pass<P> {
     /// Where a backward [`Fused`] pass writes the gradient of the bias: an element for each column, of f32 or of the type of
     /// x, the sum of the f32 gradients of x before they are rounded to their type. The same bits on every run on a device. It
     /// takes [scratch](Self::with_scratch) of [`Fused::scratch_size`].
-    #[must_use]
     pub fn with_bias_gradient(self, gradient: impl Into<P>) -> Self {
         let mut pass = self.with(Role::BiasGradient, gradient);
         if let pass::Work::Fused(work) = &mut pass.work {
@@ -197,14 +193,13 @@ impl<P: Place> Pass<P> {
     }
 
     /// The ids of rows of a [gathered](Mask::gathered) mask: a `u32` for each row of axis 0 of the mask's shape.
-    #[must_use]
     pub fn with_row_ids(self, ids: impl Into<P>) -> Self {
         self.with(Role::RowIds, ids)
     }
 }
 
 impl Work {
-    const fn new(fused: Fused, backward: bool, elements: u64) -> pass::Work {
+    const fn of(fused: Fused, backward: bool, elements: u64) -> pass::Work {
         pass::Work::Fused(Self { fused, backward, elements, sums_columns: false })
     }
 

@@ -38,6 +38,8 @@ pub struct Args {
 
     #[command(flatten)]
     fused: FusedArgs,
+
+    #[command(flatten)]
     samples: SamplesArgs,
 
     /// What happens to the elements: inverted, standard, alpha or gaussian
@@ -81,7 +83,11 @@ impl Args {
         }
         self.fused.check(self.backward)?;
         let mask = self.mask.mask(self.kind, !self.evaluate)?;
-        self.samples.samples(mask)?;
+        if self.samples.samples(mask)?.is_some() && self.fused.is_given() {
+            return Err(Error::Options(
+                "--samples are of dropout alone: leave out bias, activation, residual, row keep and their gradients",
+            ));
+        }
         Ok(mask)
     }
 }

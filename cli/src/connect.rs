@@ -176,6 +176,9 @@ fn compute<T: Element>(args: &Args, connect: DropConnect, weights: Input, input:
     done.into_iter().try_for_each(WholeFile::finish)
 }
 
+/// A shape and its elements.
+type Array<T> = (Vec<u64>, Vec<T>);
+
 /// Mean and variance where they are wanted, and then the samples.
 fn moments<T: Element>(
     args: &Args,
@@ -183,7 +186,7 @@ fn moments<T: Element>(
     connect: DropConnect,
     w: &[T],
     x: &[T],
-) -> Result<Vec<(Vec<u64>, Vec<T>)>, Error> {
+) -> Result<Vec<Array<T>>, Error> {
     let (batch, outputs) = (connect.batch(), connect.outputs());
     let (mut mean, mut variance) = (zeros(batch * outputs)?, zeros(batch * outputs)?);
     processor.run_pass(connect.moments(w, x, &mut mean, &mut variance))?;

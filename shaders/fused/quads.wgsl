@@ -41,13 +41,19 @@ fn main(
         return;
     }
     let second = load_quad(run, 1u);
+    if RUN == 2u * ELEMENTS_PER_QUAD {
+        let keep = decide_bits(position) & row_bits(position);
+        finish_quad(run, 0u, first, keep);
+        finish_quad(run, 1u, second, keep);
+        return;
+    }
+    let third = load_quad(run, 2u);
+    let fourth = load_quad(run, 3u);
     let keep = decide_bits(position) & row_bits(position);
     finish_quad(run, 0u, first, keep);
     finish_quad(run, 1u, second, keep);
-    if RUN >= 4u * ELEMENTS_PER_QUAD {
-        move_quad(run, 2u, keep);
-        move_quad(run, 3u, keep);
-    }
+    finish_quad(run, 2u, third, keep);
+    finish_quad(run, 3u, fourth, keep);
     if RUN >= 8u * ELEMENTS_PER_QUAD {
         move_quad(run, 4u, keep);
         move_quad(run, 5u, keep);

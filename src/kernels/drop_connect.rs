@@ -376,6 +376,8 @@ impl Call<'_> {
     fn moments(&mut self) -> Result<(), Error> {
         let of = self.of;
         let (inputs, pitch) = (of.inputs(), of.outputs());
+        #[expect(clippy::cast_possible_truncation, reason = "rounded once, as the format says")]
+        let factor = of.variance_factor() as f32;
         let each = [&[pitch, pitch, inputs][..], &[inputs]];
         for [examples, outputs] in self.chunks([of.batch(), pitch], each, [EXAMPLES, 4])? {
             let tiles = length(&outputs).div_ceil(4);
@@ -403,7 +405,7 @@ impl Call<'_> {
                         mean_offset: offset(Role::Output) + small(outputs.start),
                         variance_offset: offset(Role::OutputVariance) + small(outputs.start),
                         output_pitch: small(pitch),
-                        factor: of.variance_factor() as f32,
+                        factor,
                         unused: [0; 2],
                     })
                     .into()

@@ -375,21 +375,20 @@ pub(super) fn scenarios() -> Vec<Pass<Tensor>> {
                 fused = rows.and_then(|rows| fused.with_row_keep(rows)).unwrap_or(fused);
             }
             let size = 40 * 1024 / columns * columns * dtype.size();
-            for shift in [turn as u64 / 2 % 2 * dtype.size()] {
-                let tensor = |buffer, size| Operand::new(buffer, shift * u64::from(buffer), size).with_dtype(dtype);
-                let bias = tensor(2, columns * dtype.size());
-                let forward = fused.forward(tensor(0, size), tensor(4, size));
-                scenarios.extend([forward.clone(), forward.clone().with_bias(bias)]);
-                scenarios.push(forward.with_bias(bias).with_residual(tensor(3, size)));
-                let backward = fused.backward(tensor(0, size), tensor(4, size)).with_input(tensor(3, size));
-                let gradient = Operand::new(7, 0, columns * 4);
-                let scratch = Operand::new(9, 0, fused.scratch_size(size / dtype.size()));
-                let sums = backward.clone().with_bias(bias).with_bias_gradient(gradient).with_scratch(scratch);
-                scenarios.extend([sums, backward.clone(), backward.with_bias(bias)]);
-                let sums = fused.with_activation(Activation::None).backward(tensor(0, size), tensor(4, size));
-                let gradient = tensor(7, columns * dtype.size());
-                scenarios.push(sums.with_bias_gradient(gradient).with_scratch(scratch));
-            }
+            let shift = turn as u64 / 2 % 2 * dtype.size();
+            let tensor = |buffer, size| Operand::new(buffer, shift * u64::from(buffer), size).with_dtype(dtype);
+            let bias = tensor(2, columns * dtype.size());
+            let forward = fused.forward(tensor(0, size), tensor(4, size));
+            scenarios.extend([forward.clone(), forward.clone().with_bias(bias)]);
+            scenarios.push(forward.with_bias(bias).with_residual(tensor(3, size)));
+            let backward = fused.backward(tensor(0, size), tensor(4, size)).with_input(tensor(3, size));
+            let gradient = Operand::new(7, 0, columns * 4);
+            let scratch = Operand::new(9, 0, fused.scratch_size(size / dtype.size()));
+            let sums = backward.clone().with_bias(bias).with_bias_gradient(gradient).with_scratch(scratch);
+            scenarios.extend([sums, backward.clone(), backward.with_bias(bias)]);
+            let sums = fused.with_activation(Activation::None).backward(tensor(0, size), tensor(4, size));
+            let gradient = tensor(7, columns * dtype.size());
+            scenarios.push(sums.with_bias_gradient(gradient).with_scratch(scratch));
         }
     }
     // Every way to decide.

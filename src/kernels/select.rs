@@ -11,6 +11,7 @@ use super::{
 use crate::{Dtype, Generator, Mask, MaskFormat, View, effect::Effect, view::Axis, wgsl::KeepRule};
 
 /// What is done with the decisions.
+#[expect(clippy::large_enum_variant, reason = "there is one for a call, which is not kept")]
 #[derive(Clone, Copy)]
 pub(super) enum Task {
     Elementwise {

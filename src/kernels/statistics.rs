@@ -113,8 +113,8 @@ impl Accumulate {
 /// Invocations that share a row of classes.
 fn lanes(target: &Target, classes: u64) -> u8 {
     let wanted = match classes {
-        ..=FEW => 1,
-        ..=4096 => 16,
+        0..=FEW => 1,
+        _ if classes <= 4096 => 16,
         _ => 64,
     };
     byte(target.workgroup_size.min(wanted).into())
@@ -371,7 +371,8 @@ impl Call<'_> {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a number of its own")]
+    #[expect(clippy::too_many_arguments, clippy::type_complexity, reason = "each is a number of its own")]
+    #[expect(clippy::cast_possible_truncation, reason = "weights are rounded to f32")]
     fn launch(
         &self,
         stage: &mut Stage,

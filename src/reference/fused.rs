@@ -15,7 +15,7 @@ pub(super) fn run<T: Element>(work: &Work, pass: &mut Pass<Slice<'_>>) -> Result
         source: widened(source).unwrap_or_default(),
         other: widened(other).filter(|_| work.needs_argument()),
         bias: widened(Role::Bias).filter(|_| work.needs_argument()),
-        row_ids: pass.place(Role::RowIds).map(|ids| bytemuck::pod_collect_to_vec(ids.as_bytes())),
+        row_ids: pass.place(Role::RowIds).map(|ids| bytemuck::cast_slice::<u8, u32>(ids.as_bytes()).to_vec()),
     };
     let (y, sums) = fused(work, &tensors)?;
     store::<T>(output(pass, Role::Output)?, &y);

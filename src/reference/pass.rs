@@ -111,7 +111,7 @@ fn elementwise<T: Element>(
 fn widened(pass: &Pass<Slice<'_>>, role: Role, dtype: Dtype) -> Vec<f32> {
     let Some(bytes) = pass.place(role).map(Slice::as_bytes) else { return vec![] };
     match dtype {
-        Dtype::F32 => bytemuck::pod_collect_to_vec(bytes),
+        Dtype::F32 => bytemuck::cast_slice(bytes).to_vec(),
         #[cfg(feature = "half")]
         Dtype::F16 => bytemuck::cast_slice(bytes).iter().map(|x: &half::f16| x.widen()).collect(),
         #[cfg(feature = "half")]

@@ -112,6 +112,7 @@ fn check<T: Element>(context: &Context, case: &Case, name: &str) {
     let [abs_w, abs_x, abs_dy] = [&weights, &x, &dy].map(|values| magnitudes(values));
     let [exact_w, exact_x, exact_dy] = [&weights, &x, &dy].map(|values| widen(values));
     // The reference in f32, of the elements and of their magnitudes.
+    #[allow(clippy::type_complexity, reason = "a closure over slices")]
     let reference = |pass: &dyn for<'a> Fn([&'a [f32]; 3], &'a mut [f32]) -> Pass<Slice<'a>>, count: u64| {
         [[&exact_w[..], &exact_x, &exact_dy], [&abs_w, &abs_x, &abs_dy]].map(|operands| {
             let mut y = vec![0.0; count as usize];
@@ -376,7 +377,7 @@ fn shards() {
     for subject in subjects() {
         let first = mask(0.5, Generator::Threefry, start + 2 * outputs * inputs + 4 * inputs);
         let shard = DropConnect::new(first, 3, 5, inputs).unwrap().with_strides(outputs * inputs, inputs);
-        let mut y = vec![0.0_f32; 15];
+        let mut y = [0.0_f32; 15];
         let part = shard.forward(&w[(4 * inputs) as usize..][..165], &x[(2 * inputs) as usize..][..99], &mut y[..]);
         subject.context.run_pass_blocking(part).unwrap();
         for (i, y) in y.iter().enumerate() {

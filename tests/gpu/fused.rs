@@ -309,6 +309,7 @@ fn errors() {
 
     let context = &subjects()[0].context;
     let (x, mut y) = ([1.0_f32; 8], [0.0_f32; 8]);
+    #[allow(clippy::type_complexity, reason = "a closure over slices")]
     let mut refused = |part: &str, make: &dyn for<'a> Fn(&'a [f32], &'a mut [f32]) -> Pass<Slice<'a>>| {
         for error in [context.run_pass_blocking(make(&x, &mut y)), reference::run_pass(make(&x, &mut y))] {
             let error = error.unwrap_err().to_string();
