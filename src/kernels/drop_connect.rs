@@ -102,8 +102,9 @@ impl Connect {
         }
     }
 
+    /// Not of the gradient of the product, which is read an element at a time: its last ones may be no whole unit.
     pub(super) fn reads_quads(&self, role: Role) -> bool {
-        self.rows == Rows::Quads && !role.is_written()
+        self.rows == Rows::Quads && !role.is_written() && role != Role::Gradient
     }
 
     /// Whether invocations may have a half each of one word of an output.

@@ -187,8 +187,18 @@ fn every_pair_of_what_kernels_are_runs() {
                 let all: BTreeSet<_> = launches.iter().flat_map(|launch| pairs.of(launch.kernel()).to_vec()).collect();
                 calls.push((all.len(), contexts.len(), number, all));
             }
-            // Those that are no operation, and those of DropBlock, have tests of their own.
+            // Those that are no operation, and those of passes, have tests of their own.
             let tools = [
+                "fused",
+                "sum rows",
+                "softmax",
+                "drop connect",
+                "moments",
+                "merge",
+                "variance",
+                "uncertainty",
+                "predictive entropy",
+                "mutual information",
                 "kept rows",
                 "audit",
                 "normals",
