@@ -133,15 +133,6 @@ pub enum Error {
         ids: Option<u64>,
     },
 
-    /// Softmax and dropout take inverted dropout alone.
-    #[error(
-        "softmax and dropout in one pass is for inverted dropout, and the mask is of the kind {kind}: use Dropout::new"
-    )]
-    SoftmaxKind {
-        /// The mask's kind.
-        kind: Kind,
-    },
-
     /// A factor that is no finite number.
     #[error("the factor is {factor}: it must be a finite number")]
     Factor {
@@ -272,9 +263,9 @@ pub enum Error {
         what: &'static str,
     },
 
-    /// A mask that a fused pass cannot take.
-    #[error("a fused pass cannot take this mask: {problem}")]
-    FusedMask {
+    /// A row keep that does not go with the mask of the elements.
+    #[error("a fused pass cannot take this mask of rows: {problem}")]
+    RowKeep {
         /// What is wrong with it, and what would be right.
         problem: &'static str,
     },
@@ -287,6 +278,7 @@ pub enum Error {
         /// Elements of a row.
         columns: u64,
     },
+
     /// A kind of dropout that something is not made of.
     #[error("{what} is of inverted dropout, and the mask's kind is {kind}: make the mask with Dropout::new")]
     Kind {

@@ -50,7 +50,7 @@ impl Fused {
     /// evaluation nothing is dropped or scaled.
     ///
     /// # Errors
-    /// [`Error::FusedMask`] for another kind of dropout, [`Error::Number`] for no columns.
+    /// [`Error::Kind`] for another kind of dropout, [`Error::Number`] for no columns.
     pub fn new(mask: Mask, columns: u64) -> Result<Self, Error> {
         check_kind(&mask)?;
         if columns == 0 {
@@ -70,11 +70,11 @@ impl Fused {
     /// there in the bits in which the two masks' own keys differ; its p is that of the host.
     ///
     /// # Errors
-    /// [`Error::FusedMask`] for the key of the elements' mask, whose decisions would be the same ones again; for another
-    /// generator; for another kind than inverted dropout; and for a view of rows that do not follow each other.
+    /// [`Error::RowKeep`] for the key of the elements' mask, whose decisions would be the same ones again; for another
+    /// generator; and for a view of rows that do not follow each other. [`Error::Kind`] for another kind than inverted dropout.
     pub fn with_row_keep(self, rows: Mask) -> Result<Self, Error> {
         check_kind(&rows)?;
-        let refused = |problem| Err(Error::FusedMask { problem });
+        let refused = |problem| Err(Error::RowKeep { problem });
         if rows.key() == self.mask.key() {
             return refused("the row keep has the key of the elements: give it one of its own, as another layer");
         }
@@ -162,7 +162,7 @@ fn check_kind(mask: &Mask) -> Result<(), Error> {
     if mask.kind() == Kind::Inverted {
         return Ok(());
     }
-    Err(Error::FusedMask { problem: "it is not of inverted dropout: make it with Dropout::new" })
+    Err(Error::Kind { what: "a fused pass", kind: mask.kind() })
 }
 
 impl<P: Place> Pass<P> {

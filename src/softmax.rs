@@ -42,11 +42,11 @@ impl SoftmaxDropout {
     /// [evaluation](crate::Dropout::with_training).
     ///
     /// # Errors
-    /// [`Error::SoftmaxKind`] for a mask of another kind than [`Kind::Inverted`]; [`Error::Number`] unless queries and keys
+    /// [`Error::Kind`] for a mask of another kind than [`Kind::Inverted`]; [`Error::Number`] unless queries and keys
     /// are 1 to 2³¹ − 1.
     pub fn new(mask: Mask, queries: u64, keys: u64) -> Result<Self, Error> {
         if mask.kind() != Kind::Inverted {
-            return Err(Error::SoftmaxKind { kind: mask.kind() });
+            return Err(Error::Kind { what: "a softmax with dropout", kind: mask.kind() });
         }
         for (what, value) in [("queries of a softmax", queries), ("keys of a softmax", keys)] {
             if !(1..1 << 31).contains(&value) {
