@@ -26,7 +26,7 @@ use crate::{
 /// let uncertainty = Uncertainty::new(1, 2)?;
 /// let (mut probability, mut entropy) = ([0.0_f32; 2], [0.0_f32; 1]);
 /// // Two samples, each certain, that contradict each other.
-/// let logits = [100.0_f32, 0.0, 0.0, 100.0];
+/// let logits = [1000.0_f32, 0.0, 0.0, 1000.0];
 /// reference::run_pass(uncertainty.update(&logits[..], &mut probability[..], &mut entropy[..]))?;
 /// let (mut predictive, mut expected, mut information) = ([0.0_f32; 1], [0.0_f32; 1], [0.0_f32; 1]);
 /// reference::run_pass(uncertainty.finish(
