@@ -1,36 +1,29 @@
 //! Fused passes: bias, activation, dropout, row keep, residual.
 
-use super::{dropout::for_each_decision, keeps, pass::output};
-use crate::{Activation, Dtype, Element, Error, Pass, Place, Slice, fused::Work, role::Role};
+use super::{
+    dropout::for_each_decision,
+    keeps,
+    pass::{elements, output, store, widened},
+};
+use crate::{Activation, Error, Pass, Slice, fused::Work, role::Role};
 
-/// Runs a pass whose tensors have elements of this type.
-pub(super) fn run<T: Element>(work: &Work, pass: &mut Pass<Slice<'_>>) -> Result<(), Error> {
+/// Runs a pass.
+pub(super) fn fused(work: &Work, pass: &mut Pass<Slice<'_>>) -> Result<(), Error> {
     work.check()?;
-    // Of slices that are read as another type there are none: they were checked.
-    let widened = |role| -> Option<Vec<f32>> {
-        pass.place(role).map(|slice| bytemuck::cast_slice::<_, T>(slice.as_bytes()).iter().map(|x| x.widen()).collect())
-    };
+    let given = |role| pass.place(role).map(|_| widened(pass, role)).transpose();
     let (source, other) = if work.backward { (Role::Gradient, Role::Input) } else { (Role::Input, Role::Other) };
     let tensors = Tensors {
-        source: widened(source).unwrap_or_default(),
-        other: widened(other).filter(|_| work.needs_argument()),
-        bias: widened(Role::Bias).filter(|_| work.needs_argument()),
-        row_ids: pass.place(Role::RowIds).map(|ids| bytemuck::cast_slice::<u8, u32>(ids.as_bytes()).to_vec()),
+        source: widened(pass, source)?,
+        other: given(other)?.filter(|_| work.needs_argument()),
+        bias: given(Role::Bias)?.filter(|_| work.needs_argument()),
+        row_ids: pass.place(Role::RowIds).map(|_| elements(pass, Role::RowIds).to_vec()),
     };
-    let (y, sums) = fused(work, &tensors)?;
-    store::<T>(output(pass, Role::Output)?, &y);
-    let sums: Vec<f32> = sums.iter().map(|&sum| sum as f32).collect();
-    match pass.place(Role::BiasGradient).map(Place::dtype) {
-        Some(Dtype::F32) => store::<f32>(output(pass, Role::BiasGradient)?, &sums),
-        Some(_) => store::<T>(output(pass, Role::BiasGradient)?, &sums),
-        None => {}
+    let (y, sums) = run(work, &tensors)?;
+    if work.sums_columns {
+        output(pass, Role::BiasGradient)?;
     }
-    Ok(())
-}
-
-fn store<T: Element>(to: &mut [u8], values: &[f32]) {
-    let narrow: Vec<T> = values.iter().map(|&x| T::narrow(x)).collect();
-    to.copy_from_slice(bytemuck::cast_slice(&narrow));
+    store(pass, Role::Output, &y)?;
+    store(pass, Role::BiasGradient, &sums.iter().map(|&sum| sum as f32).collect::<Vec<_>>())
 }
 
 /// The tensors of a pass, widened.
@@ -44,7 +37,7 @@ struct Tensors {
 }
 
 /// The result, and of a backward pass the sum of each column.
-fn fused(work: &Work, tensors: &Tensors) -> Result<(Vec<f32>, Vec<f64>), Error> {
+fn run(work: &Work, tensors: &Tensors) -> Result<(Vec<f32>, Vec<f64>), Error> {
     let fused = &work.fused;
     let (mask, columns) = (fused.mask(), fused.columns() as usize);
     let mut y = super::dropout::reserve(tensors.source.len() as u64)?;

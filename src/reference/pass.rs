@@ -4,13 +4,29 @@ use super::{
     drop_block::drop_block,
     drop_block_mask, drop_connect,
     dropout::reserve,
-    fused, softmax,
+    fused::fused,
+    softmax::softmax_dropout,
     statistics::{samples, statistics},
     uncertainty::uncertainty,
 };
 use crate::{
     Dtype, Element, Error, Pass, Place, Slice, drop_block::BlockWork, drop_connect::ConnectWork, pass::Work, role::Role,
 };
+
+/// Calls a function of an element's type with the one that a [`Dtype`] names.
+macro_rules! typed {
+    ($dtype:expr, $function:ident, $($argument:expr),+) => {
+        match $dtype {
+            Dtype::F32 => $function::<f32>($($argument),+),
+            #[cfg(feature = "half")]
+            Dtype::F16 => $function::<half::f16>($($argument),+),
+            #[cfg(feature = "half")]
+            Dtype::Bf16 => $function::<half::bf16>($($argument),+),
+            #[cfg(not(feature = "half"))]
+            Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
+        }
+    };
+}
 
 /// Runs a pass on slices.
 ///
@@ -20,174 +36,80 @@ use crate::{
 /// then.
 pub fn run_pass(mut pass: Pass<Slice<'_>>) -> Result<(), Error> {
     let dtype = pass.check()?;
+    let pass = &mut pass;
     match pass.work {
-        Work::Softmax(work) => {
-            work.check()?;
-            let (x, dy) = (widened(&pass, Role::Input, dtype), widened(&pass, Role::Gradient, dtype));
-            store_f32(&mut pass, Role::Output, dtype, &softmax::run(&work, &x, &dy))?;
-        }
-        Work::DropBlock(BlockWork::Mask(mask)) => {
-            let words = drop_block_mask(&mask)?;
-            output(&mut pass, Role::Output)?.copy_from_slice(bytemuck::cast_slice(&words));
-        }
-        Work::DropBlock(BlockWork::Forward(mask)) => match dtype {
-            Dtype::F32 => elementwise::<f32>(&mut pass, |x| drop_block(&mask, x))?,
-            #[cfg(feature = "half")]
-            Dtype::F16 => elementwise::<half::f16>(&mut pass, |x| drop_block(&mask, x))?,
-            #[cfg(feature = "half")]
-            Dtype::Bf16 => elementwise::<half::bf16>(&mut pass, |x| drop_block(&mask, x))?,
-            #[cfg(not(feature = "half"))]
-            Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
-        },
-        Work::Fused(work) => match dtype {
-            Dtype::F32 => fused::run::<f32>(&work, &mut pass)?,
-            #[cfg(feature = "half")]
-            Dtype::F16 => fused::run::<half::f16>(&work, &mut pass)?,
-            #[cfg(feature = "half")]
-            Dtype::Bf16 => fused::run::<half::bf16>(&work, &mut pass)?,
-            #[cfg(not(feature = "half"))]
-            Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
-        },
-        Work::DropConnect(work) => {
-            work.check()?;
-            match dtype {
-                Dtype::F32 => connect::<f32>(&mut pass, &work)?,
-                #[cfg(feature = "half")]
-                Dtype::F16 => connect::<half::f16>(&mut pass, &work)?,
-                #[cfg(feature = "half")]
-                Dtype::Bf16 => connect::<half::bf16>(&mut pass, &work)?,
-                #[cfg(not(feature = "half"))]
-                Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
-            }
-        }
-        Work::Samples(work) => match dtype {
-            Dtype::F32 => samples::<f32>(&work, &mut pass)?,
-            #[cfg(feature = "half")]
-            Dtype::F16 => samples::<half::f16>(&work, &mut pass)?,
-            #[cfg(feature = "half")]
-            Dtype::Bf16 => samples::<half::bf16>(&work, &mut pass)?,
-            #[cfg(not(feature = "half"))]
-            Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
-        },
-        Work::Statistics(work) => statistics(&work, &mut pass)?,
-        Work::Uncertainty(work) => uncertainty(&work, &mut pass)?,
+        Work::DropBlock(work) => typed!(dtype, blocks, &work, pass),
+        Work::Fused(work) => fused(&work, pass),
+        Work::Softmax(work) => softmax_dropout(&work, pass),
+        Work::DropConnect(work) => typed!(dtype, connect, &work, pass),
+        Work::Samples(work) => typed!(dtype, samples, &work, pass),
+        Work::Statistics(work) => statistics(&work, pass),
+        Work::Uncertainty(work) => uncertainty(&work, pass),
     }
-    Ok(())
 }
 
-fn connect<T: Element>(pass: &mut Pass<Slice<'_>>, work: &ConnectWork) -> Result<(), Error> {
-    let of_role = |role| pass.place(role).map_or(&[][..], |slice| bytemuck::cast_slice::<u8, T>(slice.as_bytes()));
-    let [weights, x, dy] = [Role::Weights, Role::Input, Role::Gradient].map(of_role);
+fn blocks<T: Element>(work: &BlockWork, pass: &mut Pass<Slice<'_>>) -> Result<(), Error> {
+    match work {
+        BlockWork::Forward(mask) => write(pass, Role::Output, &drop_block::<T>(mask, elements(pass, Role::Input))?),
+        BlockWork::Mask(mask) => write(pass, Role::Output, &drop_block_mask(mask)?),
+    }
+}
+
+fn connect<T: Element>(work: &ConnectWork, pass: &mut Pass<Slice<'_>>) -> Result<(), Error> {
+    work.check()?;
+    let [weights, x, dy] = [Role::Weights, Role::Input, Role::Gradient].map(|role| elements::<T>(pass, role));
     let y = match work {
         ConnectWork::Forward(of) => drop_connect::forward(of, weights, x)?,
         ConnectWork::BackwardInput(of) => drop_connect::backward_input(of, weights, dy)?,
         ConnectWork::BackwardWeights(of) => drop_connect::backward_weights(of, x, dy)?,
         ConnectWork::Moments(of) => {
             let [mean, variance] = drop_connect::moments(of, weights, x)?;
-            output(pass, Role::OutputVariance)?.copy_from_slice(bytemuck::cast_slice(&variance));
+            output(pass, Role::Output)?;
+            write(pass, Role::OutputVariance, &variance)?;
             mean
         }
         ConnectWork::Samples { of, first, count } => {
-            let [mean, variance] = [Role::GivenMean, Role::GivenVariance].map(of_role);
+            let [mean, variance] = [Role::GivenMean, Role::GivenVariance].map(|role| elements::<T>(pass, role));
             drop_connect::samples(of, mean, variance, *first, *count)?
         }
     };
-    output(pass, Role::Output)?.copy_from_slice(bytemuck::cast_slice(&y));
-    Ok(())
+    write(pass, Role::Output, &y)
 }
 
-/// From the input to the output.
-fn elementwise<T: Element>(
-    pass: &mut Pass<Slice<'_>>,
-    f: impl FnOnce(&[T]) -> Result<Vec<T>, Error>,
-) -> Result<(), Error> {
-    let x = pass.place(Role::Input).map_or(&[][..], Slice::as_bytes);
-    let y = f(bytemuck::cast_slice(x))?;
-    output(pass, Role::Output)?.copy_from_slice(bytemuck::cast_slice(&y));
-    Ok(())
+/// The elements of a tensor, which is of their type; none where there is no such tensor.
+pub(super) fn elements<'a, T: bytemuck::Pod>(pass: &'a Pass<Slice<'_>>, role: Role) -> &'a [T] {
+    pass.place(role).map_or(&[], |slice| bytemuck::cast_slice(slice.as_bytes()))
 }
 
-/// The elements of a tensor as f32; none where there is no such tensor.
-fn widened(pass: &Pass<Slice<'_>>, role: Role, dtype: Dtype) -> Vec<f32> {
-    let Some(bytes) = pass.place(role).map(Slice::as_bytes) else { return vec![] };
-    match dtype {
-        Dtype::F32 => bytemuck::cast_slice(bytes).to_vec(),
-        #[cfg(feature = "half")]
-        Dtype::F16 => bytemuck::cast_slice(bytes).iter().map(|x: &half::f16| x.widen()).collect(),
-        #[cfg(feature = "half")]
-        Dtype::Bf16 => bytemuck::cast_slice(bytes).iter().map(|x: &half::bf16| x.widen()).collect(),
-        #[cfg(not(feature = "half"))]
-        Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
+/// The same of any type, as f32.
+pub(super) fn widened(pass: &Pass<Slice<'_>>, role: Role) -> Result<Vec<f32>, Error> {
+    fn widen<T: Element>(pass: &Pass<Slice<'_>>, role: Role) -> Result<Vec<f32>, Error> {
+        let elements: &[T] = elements(pass, role);
+        let mut all = reserve(elements.len() as u64)?;
+        all.extend(elements.iter().map(|x| x.widen()));
+        Ok(all)
     }
+    typed!(pass.place(role).map_or(Dtype::F32, Place::dtype), widen, pass, role)
 }
 
-/// Stores a result, rounded once.
-fn store_f32(pass: &mut Pass<Slice<'_>>, role: Role, dtype: Dtype, values: &[f32]) -> Result<(), Error> {
-    fn narrowed<T: Element>(values: &[f32], to: &mut [u8]) {
+/// Stores results, rounded once to the type of the tensor; nothing where there is no such tensor.
+pub(super) fn store(pass: &mut Pass<Slice<'_>>, role: Role, values: &[f32]) -> Result<(), Error> {
+    fn narrow<T: Element>(to: &mut [u8], values: &[f32]) {
         for (to, &value) in bytemuck::cast_slice_mut(to).iter_mut().zip(values) {
             *to = T::narrow(value);
         }
     }
-    let to = output(pass, role)?;
-    match dtype {
-        Dtype::F32 => narrowed::<f32>(values, to),
-        #[cfg(feature = "half")]
-        Dtype::F16 => narrowed::<half::f16>(values, to),
-        #[cfg(feature = "half")]
-        Dtype::Bf16 => narrowed::<half::bf16>(values, to),
-        #[cfg(not(feature = "half"))]
-        Dtype::F16 | Dtype::Bf16 => unreachable!("without the feature `half` there are no such slices"),
+    if let Some(dtype) = pass.place(role).map(Place::dtype) {
+        let to = output(pass, role)?;
+        typed!(dtype, narrow, to, values);
     }
     Ok(())
 }
 
-/// What a tensor holds, of any type.
-pub(super) enum Values<'a> {
-    F32(&'a [f32]),
-    #[cfg(feature = "half")]
-    F16(&'a [half::f16]),
-    #[cfg(feature = "half")]
-    Bf16(&'a [half::bf16]),
-}
-
-pub(super) fn values<'a>(pass: &'a Pass<Slice<'_>>, role: Role) -> Values<'a> {
-    let Some(slice) = pass.place(role) else { return Values::F32(&[]) };
-    match slice.dtype() {
-        #[cfg(feature = "half")]
-        Dtype::F16 => Values::F16(bytemuck::cast_slice(slice.as_bytes())),
-        #[cfg(feature = "half")]
-        Dtype::Bf16 => Values::Bf16(bytemuck::cast_slice(slice.as_bytes())),
-        // Without the feature `half` there are no others.
-        _ => Values::F32(bytemuck::cast_slice(slice.as_bytes())),
-    }
-}
-
-impl Values<'_> {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::F32(values) => values.len(),
-            #[cfg(feature = "half")]
-            Self::F16(values) => values.len(),
-            #[cfg(feature = "half")]
-            Self::Bf16(values) => values.len(),
-        }
-    }
-
-    pub(super) fn get(&self, i: usize) -> f64 {
-        match self {
-            Self::F32(values) => values[i].into(),
-            #[cfg(feature = "half")]
-            Self::F16(values) => values[i].into(),
-            #[cfg(feature = "half")]
-            Self::Bf16(values) => values[i].into(),
-        }
-    }
-
-    pub(super) fn to_vec(&self) -> Result<Vec<f64>, Error> {
-        let mut all = reserve(self.len() as u64)?;
-        all.extend((0..self.len()).map(|i| self.get(i)));
-        Ok(all)
-    }
+/// Writes elements as they are.
+pub(super) fn write<T: bytemuck::Pod>(pass: &mut Pass<Slice<'_>>, role: Role, elements: &[T]) -> Result<(), Error> {
+    output(pass, role)?.copy_from_slice(bytemuck::cast_slice(elements));
+    Ok(())
 }
 
 /// Where a result goes.

@@ -1,8 +1,12 @@
 //! Softmax and dropout in binary64, rounded once to f32 before dropout scales.
 
-use super::keeps;
+use super::{
+    keeps,
+    pass::{store, widened},
+};
 use crate::{
-    SoftmaxDropout,
+    Error, Pass, Slice, SoftmaxDropout,
+    role::Role,
     softmax::{Direction, SoftmaxWork},
 };
 
@@ -22,8 +26,15 @@ fn softmax(row: &[f32], seen: usize, factor: f32) -> Vec<f64> {
     p
 }
 
+/// Runs a pass.
+pub(super) fn softmax_dropout(work: &SoftmaxWork, pass: &mut Pass<Slice<'_>>) -> Result<(), Error> {
+    work.check()?;
+    let (x, dy) = (widened(pass, Role::Input)?, widened(pass, Role::Gradient)?);
+    store(pass, Role::Output, &run(work, &x, &dy))
+}
+
 /// What a pass writes, from its input and, backward, the gradient of its output.
-pub(super) fn run(work: &SoftmaxWork, x: &[f32], dy: &[f32]) -> Vec<f32> {
+fn run(work: &SoftmaxWork, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let SoftmaxWork { softmax: of, direction, .. } = work;
     let keys = of.keys() as usize;
     let rows = x.chunks(keys).enumerate();

@@ -2,8 +2,8 @@
 
 use super::{
     dropout::reserve,
-    pass::{output, values},
-    statistics::store,
+    pass::output,
+    statistics::{store_all, values},
 };
 use crate::{
     Error, Pass, Slice,
@@ -19,17 +19,17 @@ pub(super) fn uncertainty(work: &UncertaintyWork, pass: &mut Pass<Slice<'_>>) ->
     if work.step == UncertaintyStep::Finish {
         return finish(classes, pass);
     }
-    let mut probability = values(pass, Role::Probability).to_vec()?;
-    let mut entropy = values(pass, Role::Entropy).to_vec()?;
+    let mut probability = values(pass, Role::Probability)?;
+    let mut entropy = values(pass, Role::Entropy)?;
     match work.step {
         UncertaintyStep::Update { samples } => {
-            let logits = values(pass, Role::Input);
+            let logits = values(pass, Role::Input)?;
             let mut row = reserve(classes as u64)?;
             for sample in 0..samples {
                 for number in 0..entropy.len() {
                     let first = (sample as usize * entropy.len() + number) * classes;
                     row.clear();
-                    row.extend((first..first + classes).map(|i| logits.get(i)));
+                    row.extend((first..first + classes).map(|i| logits[i]));
                     let p = softmax(&row);
                     merge(count + sample, &p, 1, &mut probability[number * classes..][..classes]);
                     merge(count + sample, &[entropy_of(&p)], 1, &mut entropy[number..=number]);
@@ -37,14 +37,14 @@ pub(super) fn uncertainty(work: &UncertaintyWork, pass: &mut Pass<Slice<'_>>) ->
             }
         }
         UncertaintyStep::Merge { other_count } => {
-            merge(count, &values(pass, Role::OtherProbability).to_vec()?, other_count, &mut probability);
-            merge(count, &values(pass, Role::OtherEntropy).to_vec()?, other_count, &mut entropy);
+            merge(count, &values(pass, Role::OtherProbability)?, other_count, &mut probability);
+            merge(count, &values(pass, Role::OtherEntropy)?, other_count, &mut entropy);
         }
         UncertaintyStep::Finish => {}
     }
     output(pass, Role::Entropy)?;
-    store(pass, Role::Probability, probability.into_iter())?;
-    store(pass, Role::Entropy, entropy.into_iter())
+    store_all(pass, Role::Probability, &probability)?;
+    store_all(pass, Role::Entropy, &entropy)
 }
 
 /// Merges the means of `other_count` samples into those of `count`.
@@ -59,7 +59,7 @@ fn merge(count: u64, other_mean: &[f64], other_count: u64, mean: &mut [f64]) {
 }
 
 fn finish(classes: usize, pass: &mut Pass<Slice<'_>>) -> Result<(), Error> {
-    let (probability, expected) = (values(pass, Role::Input).to_vec()?, values(pass, Role::Other).to_vec()?);
+    let (probability, expected) = (values(pass, Role::Input)?, values(pass, Role::Other)?);
     let predictive = probability.chunks_exact(classes).map(|p| {
         // Probabilities that were rounded when they were stored do not add up to quite 1.
         let sum: f64 = p.iter().sum();
@@ -67,12 +67,13 @@ fn finish(classes: usize, pass: &mut Pass<Slice<'_>>) -> Result<(), Error> {
     });
     let predictive: Vec<_> = predictive.collect();
     let information = predictive.iter().zip(&expected).map(|(predictive, expected)| at_least_0(predictive - expected));
+    let information: Vec<_> = information.collect();
     for role in [Role::ExpectedEntropy, Role::MutualInformation] {
         output(pass, role)?;
     }
-    store(pass, Role::PredictiveEntropy, predictive.iter().copied())?;
-    store(pass, Role::ExpectedEntropy, expected.iter().copied())?;
-    store(pass, Role::MutualInformation, information)
+    store_all(pass, Role::PredictiveEntropy, &predictive)?;
+    store_all(pass, Role::ExpectedEntropy, &expected)?;
+    store_all(pass, Role::MutualInformation, &information)
 }
 
 fn softmax(logits: &[f64]) -> Vec<f64> {
