@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::{
-    kernel::{BlockStep, Kernel, Program},
+    kernel::{Kernel, Program},
     operand::{Bindings, Kind, Operand, Operands, Tensor, bindings},
     parameters::{self, Parameters, small, words},
     plan::{KeyPlace, Launch, Launches, Plan},
@@ -22,6 +22,55 @@ use crate::{
     pass::SCRATCH_ALIGNMENT,
     role::Role,
 };
+
+/// A step on the way from `DropBlock`'s seeds, as a keep mask, to the packed mask and its scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum BlockStep {
+    /// Seeds to where their blocks begin.
+    Place {
+        /// Whether planes share masks.
+        shared: bool,
+    },
+    /// Along the axes of a block.
+    Spread,
+    /// Both, one block after the other.
+    Scatter,
+    /// A mask that keeps all.
+    Fill,
+    /// What is kept, a number for each workgroup.
+    Count,
+    /// The sum of those and the scale.
+    Scale,
+}
+
+impl BlockStep {
+    /// Words of bits that an invocation handles.
+    pub(crate) const fn words_per_invocation(self) -> u32 {
+        match self {
+            Self::Place { .. } | Self::Spread => 8,
+            Self::Count => 64,
+            Self::Scatter => 64,
+            Self::Fill => 16,
+            Self::Scale => 1,
+        }
+    }
+
+    /// Whether it accesses an operand four words at a time.
+    pub(crate) const fn by_quads(self, role: Role) -> bool {
+        matches!((self, role), (Self::Scatter | Self::Count, Role::Input) | (Self::Fill, Role::Output))
+    }
+
+    pub(super) const fn fragment(self) -> &'static str {
+        match self {
+            Self::Place { .. } => "drop_block/place",
+            Self::Spread => "drop_block/spread",
+            Self::Scatter => "drop_block/scatter",
+            Self::Fill => "drop_block/fill",
+            Self::Count => "drop_block/count",
+            Self::Scale => "drop_block/scale",
+        }
+    }
+}
 
 /// The stages of a pass, in order; none where nothing has to be done.
 ///

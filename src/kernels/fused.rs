@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{
-    kernel::{Bias, Decision, Elementwise, Fusion, Input, Kernel, Program, Skeleton, Storage},
+    kernel::{Decision, Elementwise, Input, Kernel, KeySource, Program, Skeleton, Storage},
     local::in_32_bits,
     operand::{Bindings, Operand, Operands, Tensor, bind_parts, check_apart},
     parameters::{self, Parameters, byte, reciprocal, small, words},
@@ -17,6 +17,28 @@ use crate::{
     fused::{ROWS_EACH, SUMS_EACH, Scratch, Work},
     role::Role,
 };
+
+/// What of a fused pass a kernel's text depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Fusion {
+    pub(crate) backward: bool,
+    pub(crate) activation: Activation,
+    pub(crate) bias: Bias,
+    /// Whether there is a residual, or backward an x.
+    pub(crate) other: bool,
+    /// Whether rows have fewer elements than an invocation handles.
+    pub(crate) few_columns: bool,
+    /// Where the row keep's decisions come from.
+    pub(crate) rows: Option<(Generator, KeySource)>,
+}
+
+/// How a bias is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Bias {
+    None,
+    Quads,
+    Elements,
+}
 
 /// A fused pass as what is done with the decisions.
 #[derive(Clone, Copy)]
@@ -435,16 +457,7 @@ impl Part<'_> {
             Choice { program: Program::Elementwise { skeleton, decision, operation, storage, repeated: false }, count }
         };
         let edge = |count: u64| {
-            let decision = match decisions {
-                Decisions::Any(decision) => decision,
-                Decisions::Strided { generator, key, strides } => {
-                    Decision::Strided { generator, key, strides: strides.plain() }
-                }
-                Decisions::Contiguous { generator, key, index } => {
-                    let start = index.wrapping_sub(to % per_word);
-                    Decision::Blocked { generator, key, aligned: start.is_multiple_of(RUN) }
-                }
-            };
+            let decision = decisions.at_the_edge(to % per_word);
             choose(Skeleton::FusedEdge, decision, Bias::Elements, RUN, count.min(left))
         };
         // One of two inputs begins inside of a word, and the other does not.

@@ -1,14 +1,15 @@
 //! A kernel: which fragments make up its text.
 
-use std::fmt;
-
 use smallvec::SmallVec;
 
 use super::{
+    drop_block::BlockStep,
     drop_connect::{Connect, ConnectStep},
     fragment,
+    fused::{Bias, Fusion},
     operand::Layout,
     parameters::{Block, MAX_IMMEDIATES, small},
+    softmax::Softmax,
     statistics::Accumulate,
     target::{F16Conversion, ParameterStyle, Style, Target},
 };
@@ -56,86 +57,6 @@ pub(crate) enum Program {
         generator: Generator,
     },
     ProbeF16,
-}
-
-/// Softmax and dropout of rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Softmax {
-    pub(crate) decision: Decision,
-    pub(crate) storage: Storage,
-    pub(crate) backward: bool,
-    /// Invocations that share a row, a power of two.
-    pub(crate) lanes: u8,
-    /// Whether all rows begin and end at eight elements, and at units of 16 bytes.
-    pub(crate) whole: bool,
-    /// Whether some of what a workgroup walks over is outside of the rows, or not seen.
-    pub(crate) masked: bool,
-}
-
-impl Softmax {
-    fn role(self, role: &str) -> Option<&'static str> {
-        Some(match (role, self.storage) {
-            ("lanes", _) if self.lanes == 1 => "softmax/one_lane",
-            ("lanes", _) => "softmax/many_lanes",
-            ("eight", Storage::F32) => "storage/eight_f32",
-            ("eight", _) => "storage/eight_halves",
-            ("input_eight", Storage::F32) => "input/eight_f32",
-            ("input_eight", _) => "input/eight_halves",
-            ("format", Storage::F16(F16Conversion::Integer)) => "storage/f16",
-            ("format", Storage::F16(F16Conversion::Native)) => "storage/f16_native",
-            ("format", Storage::Bf16) => "storage/bf16_signed",
-            _ => return None,
-        })
-    }
-}
-
-/// A step on the way from `DropBlock`'s seeds, as a keep mask, to the packed mask and its scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum BlockStep {
-    /// Seeds to where their blocks begin.
-    Place {
-        /// Whether planes share masks.
-        shared: bool,
-    },
-    /// Along the axes of a block.
-    Spread,
-    /// Both, one block after the other.
-    Scatter,
-    /// A mask that keeps all.
-    Fill,
-    /// What is kept, a number for each workgroup.
-    Count,
-    /// The sum of those and the scale.
-    Scale,
-}
-
-impl BlockStep {
-    /// Words of bits that an invocation handles.
-    pub(crate) const fn words_per_invocation(self) -> u32 {
-        match self {
-            Self::Place { .. } | Self::Spread => 8,
-            Self::Count => 64,
-            Self::Scatter => 64,
-            Self::Fill => 16,
-            Self::Scale => 1,
-        }
-    }
-
-    /// Whether it accesses an operand four words at a time.
-    pub(crate) const fn by_quads(self, role: Role) -> bool {
-        matches!((self, role), (Self::Scatter | Self::Count, Role::Input) | (Self::Fill, Role::Output))
-    }
-
-    const fn fragment(self) -> &'static str {
-        match self {
-            Self::Place { .. } => "drop_block/place",
-            Self::Spread => "drop_block/spread",
-            Self::Scatter => "drop_block/scatter",
-            Self::Fill => "drop_block/fill",
-            Self::Count => "drop_block/count",
-            Self::Scale => "drop_block/scale",
-        }
-    }
 }
 
 /// How an elementwise operation walks over its elements.
@@ -282,28 +203,6 @@ pub(crate) enum Elementwise {
     Fused(Fusion),
 }
 
-/// What of a fused pass a kernel's text depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Fusion {
-    pub(crate) backward: bool,
-    pub(crate) activation: Activation,
-    pub(crate) bias: Bias,
-    /// Whether there is a residual, or backward an x.
-    pub(crate) other: bool,
-    /// Whether rows have fewer elements than an invocation handles.
-    pub(crate) few_columns: bool,
-    /// Where the row keep's decisions come from.
-    pub(crate) rows: Option<(Generator, KeySource)>,
-}
-
-/// How a bias is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Bias {
-    None,
-    Quads,
-    Elements,
-}
-
 impl Elementwise {
     /// Whether it computes with numbers, and does not only move bits.
     const fn converts(self) -> bool {
@@ -326,17 +225,6 @@ impl Storage {
             Dtype::F16 => Self::F16(f16),
             Dtype::Bf16 => Self::Bf16,
         }
-    }
-}
-
-impl fmt::Display for Storage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::F16(F16Conversion::Integer) => "f16",
-            Self::F16(F16Conversion::Native) => "f16 native",
-            Self::Bf16 => "bf16",
-        })
     }
 }
 
@@ -1001,118 +889,5 @@ impl Kernel {
             Program::Elementwise { skeleton: Skeleton::Groups, .. } => u64::from(self.groups_per_workgroup()) * 8,
             _ => u64::from(self.workgroup_size) * u64::from(self.run()),
         }
-    }
-}
-
-/// A short name: what is done, to what type, by which decision, how, and the operands' bindings.
-impl fmt::Display for Kernel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.program {
-            Program::Audit { dtype } => write!(f, "audit {dtype}")?,
-            Program::DropBlock(BlockStep::Place { shared }) => {
-                write!(f, "drop block, place{}", if shared { ", shared masks" } else { "" })?;
-            }
-            Program::DropBlock(BlockStep::Spread) => f.write_str("drop block, spread")?,
-            Program::DropBlock(BlockStep::Scatter) => f.write_str("drop block, scatter")?,
-            Program::DropBlock(BlockStep::Fill) => f.write_str("drop block, fill")?,
-            Program::DropBlock(BlockStep::Count) => f.write_str("drop block, count")?,
-            Program::DropBlock(BlockStep::Scale) => f.write_str("drop block, scale")?,
-            Program::SumRows { storage } => write!(f, "sum rows {storage}")?,
-            Program::Softmax(Softmax { storage, backward, lanes, whole, masked, .. }) => {
-                f.write_str(if backward { "softmax backward" } else { "softmax" })?;
-                write!(f, " {storage}, {lanes} to a row")?;
-                f.write_str(if whole { ", by quads" } else { "" })?;
-                f.write_str(if masked { ", masked" } else { "" })?;
-            }
-            Program::DropConnect(connect) => connect.fmt(f)?,
-            Program::Accumulate(step) => step.fmt(f)?,
-            Program::AdvanceKey => f.write_str("advance key")?,
-            Program::RandomBlocks { generator } => write!(f, "random blocks, {generator}")?,
-            Program::ProbeF16 => f.write_str("probe f16")?,
-            Program::KeepMask { format, .. } => write!(f, "mask {}", format.name())?,
-            Program::KeptRows { .. } => f.write_str("kept rows")?,
-            Program::Elementwise { skeleton, operation, storage, repeated, .. } => {
-                f.write_str(match operation {
-                    Elementwise::Inverted => "inverted",
-                    Elementwise::InvertedBuffer => "inverted, scale in a buffer,",
-                    Elementwise::Identity => "copy",
-                    Elementwise::Zero => "zero",
-                    Elementwise::Standard => "standard",
-                    Elementwise::Other => "select",
-                    Elementwise::Alpha => "alpha",
-                    Elementwise::Gaussian => "gaussian",
-                    Elementwise::Normal => "normals",
-                    Elementwise::Fused(Fusion { backward: false, .. }) => "fused",
-                    Elementwise::Fused(_) => "fused backward",
-                })?;
-                write!(f, " {storage}")?;
-                match skeleton {
-                    Skeleton::Groups => f.write_str(", groups")?,
-                    Skeleton::Interleaved { unit, input, run } => {
-                        write!(f, ", interleaved {run} by {unit:?}, input {input:?}")?;
-                    }
-                    Skeleton::Blocked { input } => write!(f, ", blocked, input {input:?}")?,
-                    Skeleton::Edge => f.write_str(", edge")?,
-                    Skeleton::NoiseQuads { run } => write!(f, ", noise by {run}")?,
-                    Skeleton::NoiseEdge => f.write_str(", noise at the edge")?,
-                    Skeleton::FusedQuads { input, run } => write!(f, ", by {run}, input {input:?}")?,
-                    Skeleton::FusedEdge => f.write_str(", edge")?,
-                    Skeleton::FusedGradient { input, run, writes } => {
-                        write!(f, ", columns by {run}, input {input:?}")?;
-                        f.write_str(if writes { "" } else { ", sums alone" })?;
-                    }
-                }
-                if let Elementwise::Fused(fusion) = operation {
-                    write!(f, ", {}", fusion.activation)?;
-                    f.write_str(match fusion.bias {
-                        Bias::None => "",
-                        Bias::Quads => ", bias by quads",
-                        Bias::Elements => ", bias by elements",
-                    })?;
-                    f.write_str(if fusion.few_columns { ", few columns" } else { "" })?;
-                    f.write_str(if fusion.rows.is_some() { ", row keep" } else { "" })?;
-                }
-                if repeated {
-                    f.write_str(", repeated")?;
-                }
-            }
-        }
-        let key = |key| match key {
-            KeySource::Parameter => "",
-            KeySource::Buffer => ", key in a buffer",
-            KeySource::RateBuffer => ", key and rate in a buffer",
-        };
-        match self.decision() {
-            None => {}
-            Some(Decision::All) => f.write_str(", all kept")?,
-            Some(Decision::PackedMask) => f.write_str(", packed mask")?,
-            Some(Decision::Grouped { generator, key: source, shift }) => {
-                write!(f, ", {generator} by groups from {shift}{}", key(source))?;
-            }
-            Some(Decision::GroupedBits { generator, key: source, inside }) => {
-                write!(f, ", {generator} by groups{}{}", if inside { " from inside" } else { "" }, key(source))?;
-            }
-            Some(Decision::Blocked { generator, key: source, aligned }) => {
-                write!(f, ", {generator} by words{}{}", if aligned { " aligned" } else { "" }, key(source))?;
-            }
-            Some(Decision::Normals { generator, key: source, inside }) => {
-                write!(f, ", {generator}{}{}", if inside { " from inside" } else { "" }, key(source))?;
-            }
-            Some(
-                Decision::Strided { generator, key: source, strides }
-                | Decision::StridedNormals { generator, key: source, strides },
-            ) => {
-                let inner = match strides.inner {
-                    Inner::Dense => "dense",
-                    Inner::Aligned => "aligned",
-                    Inner::Shared => "shared",
-                    Inner::SharedByMany => "widely shared",
-                    Inner::Spread => "spread",
-                };
-                let gathered = if strides.gathered { ", rows looked up" } else { "" };
-                write!(f, ", {generator} by {} strides and a {inner} one{gathered}{}", strides.outer, key(source))?;
-            }
-        }
-        self.layout.fmt(f)
     }
 }

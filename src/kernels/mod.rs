@@ -37,6 +37,7 @@ mod fused;
 mod kept_rows;
 mod kernel;
 mod local;
+mod name;
 mod operand;
 mod parameters;
 mod pass;

@@ -120,6 +120,20 @@ pub(super) enum Decisions {
     },
 }
 
+impl Decisions {
+    /// For the kernels that take anything: by runs of 32, of which the first begins so many elements before the range.
+    pub(super) fn at_the_edge(self, lead: u64) -> Decision {
+        match self {
+            Self::Any(decision) => decision,
+            Self::Strided { generator, key, strides } => Decision::Strided { generator, key, strides: strides.plain() },
+            Self::Contiguous { generator, key, index } => {
+                let aligned = index.wrapping_sub(lead).is_multiple_of(RUN);
+                Decision::Blocked { generator, key, aligned }
+            }
+        }
+    }
+}
+
 impl Part<'_> {
     /// The next launch, and how many elements it handles.
     pub(super) fn next(&self, chunk: u32) -> (Launch, u64) {
@@ -321,19 +335,7 @@ impl Part<'_> {
             count,
         };
         // What the faster kernels leave over, by the kernel that takes anything.
-        let edge = |count: u64| {
-            let decision = match decisions {
-                Decisions::Any(decision) => decision,
-                Decisions::Strided { generator, key, strides } => {
-                    Decision::Strided { generator, key, strides: strides.plain() }
-                }
-                Decisions::Contiguous { generator, key, index } => {
-                    let start = index.wrapping_sub(to % per_word);
-                    Decision::Blocked { generator, key, aligned: start.is_multiple_of(RUN) }
-                }
-            };
-            choose(Skeleton::Edge, decision, count.min(left))
-        };
+        let edge = |count: u64| choose(Skeleton::Edge, decisions.at_the_edge(to % per_word), count.min(left));
         // Elements until the output is at a multiple of 16 bytes.
         let to_quad = to.next_multiple_of(per_quad) - to;
         let both_at_quads = (from + to_quad).is_multiple_of(per_quad) && (other + to_quad).is_multiple_of(per_quad);

@@ -3,19 +3,50 @@
 use smallvec::SmallVec;
 
 use super::{
-    kernel::{Decision, Kernel, Program, Softmax, Storage},
+    kernel::{Decision, Kernel, Program, Storage},
     operand::{Bindings, Operand, Tensor, bind_parts},
     parameters::{SoftmaxRows, byte, small},
     plan::{Chunk, KeyPlace, Launch, Launches},
     select::{Part, Source, Task},
     stage::Stage,
-    target::{RUN, Schedule, Target},
+    target::{F16Conversion, RUN, Schedule, Target},
 };
 use crate::{
     Dropout, Dtype, Error, Generator, Key, MaskFormat, Pass, SoftmaxDropout, View,
     role::Role,
     softmax::{Direction, SoftmaxWork},
 };
+
+/// Softmax and dropout of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Softmax {
+    pub(crate) decision: Decision,
+    pub(crate) storage: Storage,
+    pub(crate) backward: bool,
+    /// Invocations that share a row, a power of two.
+    pub(crate) lanes: u8,
+    /// Whether all rows begin and end at eight elements, and at units of 16 bytes.
+    pub(crate) whole: bool,
+    /// Whether some of what a workgroup walks over is outside of the rows, or not seen.
+    pub(crate) masked: bool,
+}
+
+impl Softmax {
+    pub(super) fn role(self, role: &str) -> Option<&'static str> {
+        Some(match (role, self.storage) {
+            ("lanes", _) if self.lanes == 1 => "softmax/one_lane",
+            ("lanes", _) => "softmax/many_lanes",
+            ("eight", Storage::F32) => "storage/eight_f32",
+            ("eight", _) => "storage/eight_halves",
+            ("input_eight", Storage::F32) => "input/eight_f32",
+            ("input_eight", _) => "input/eight_halves",
+            ("format", Storage::F16(F16Conversion::Integer)) => "storage/f16",
+            ("format", Storage::F16(F16Conversion::Native)) => "storage/f16_native",
+            ("format", Storage::Bf16) => "storage/bf16_signed",
+            _ => return None,
+        })
+    }
+}
 
 /// The launches of a pass; none where there are no elements.
 ///
