@@ -241,6 +241,38 @@ fn random_passes() {
     }
 }
 
+/// A device whose bindings hold fewer rows than are summed at a time: sums go on from those of the chunk before, both of rows
+/// and of sums.
+#[test]
+fn sums_go_on_from_chunk_to_chunk() {
+    const COLUMNS: usize = 100;
+    const ROWS: usize = 403;
+    let mut random = Random(3);
+    for subject in subjects() {
+        let (device, queue) = device(subject, |descriptor| {
+            descriptor.required_limits.max_storage_buffer_binding_size = 2048;
+        });
+        let context = Context::from_device(device, queue).unwrap();
+        let mask = Dropout::new(0.3).unwrap().mask(Key::new(5)).at(17);
+        let fused = Fused::new(mask, COLUMNS as u64).unwrap();
+        let dy: Vec<f32> = (0..ROWS * COLUMNS).map(|_| random.below(2001) as f32 / 1000.0 - 1.0).collect();
+        let run = |run: &dyn Fn(Pass<Slice<'_>>) -> Result<(), Error>| {
+            let (mut dx, mut sums) = (vec![0.0_f32; dy.len()], vec![0.0_f32; COLUMNS]);
+            run(fused.backward(&dy, &mut dx).with_bias_gradient(&mut sums)).unwrap();
+            (dx, sums)
+        };
+        let (dx, sums) = run(&|pass| context.run_pass_blocking(pass));
+        let (expected, expected_sums) = run(&|pass| reference::run_pass(pass));
+        assert_eq!(dx, expected, "{}", subject.name);
+        for (column, (sum, expected_sum)) in sums.iter().zip(&expected_sums).enumerate() {
+            let all: f64 = expected[column..].iter().step_by(COLUMNS).map(|x| f64::from(x.abs())).sum();
+            let bound = (ROWS + 8) as f64 / f64::from(1 << 24) * all;
+            let difference = (f64::from(*sum) - f64::from(*expected_sum)).abs();
+            assert!(difference <= bound, "{}, column {column}: {sum} and not {expected_sum}", subject.name);
+        }
+    }
+}
+
 /// Ranges of buffers that begin anywhere, in place and not, with guards around; the key among the parameters and in a buffer.
 #[test]
 fn ranges_of_buffers() {
