@@ -1,10 +1,12 @@
 //! What a backend computes: one method for whatever takes a tensor and gives one of its shape. Everything else is built on it.
 
+#![allow(deprecated, reason = "Burn still has NdArray")]
+
 use std::marker::PhantomData;
 
 use burn::{
     backend::{
-        Autodiff, Backend, Dispatch, DispatchDevice,
+        Autodiff, Backend, Dispatch, DispatchDevice, TensorMetadata,
         autodiff::{
             NodeId,
             checkpoint::{
@@ -72,12 +74,13 @@ pub fn dropout<const D: usize>(x: Tensor<D>, mask: &Mask) -> Result<Tensor<D>, E
         return Err(Error::Gathered);
     }
     mask.check_length(elements as u64)?;
-    check_device(&x.device().into_dispatch())?;
     let operation = Operation::Forward(*mask);
+    let x = x.into_dispatch();
+    check_device(&x.device())?;
     if elements == 0 || operation.copies() {
-        return Ok(x);
+        return Ok(Tensor::from_dispatch(x));
     }
-    Ok(Tensor::from_dispatch(<Dispatch as DropoutBackend>::dropout_operate(x.into_dispatch(), operation)))
+    Ok(Tensor::from_dispatch(<Dispatch as DropoutBackend>::dropout_operate(x, operation)))
 }
 
 /// The library's type of elements for Burn's.
@@ -111,9 +114,7 @@ impl<B: DropoutBackend, C: CheckpointStrategy> DropoutBackend for Autodiff<B, C>
         let again = Again::<B> { input: node.id(), operation, backend: PhantomData };
         let prepared = Step.prepare::<C>([node]).memory_bound().retro_forward(again).parents([&x]).stateful();
         match prepared {
-            OpsKind::Tracked(prepared) => {
-                prepared.finish(operation, B::dropout_operate(x.into_primitive(), operation))
-            }
+            OpsKind::Tracked(prepared) => prepared.finish(operation, B::dropout_operate(x.into_primitive(), operation)),
             OpsKind::UnTracked(prepared) => prepared.finish(B::dropout_operate(x.into_primitive(), operation)),
         }
     }

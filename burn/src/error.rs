@@ -1,7 +1,7 @@
 use burn::tensor::DType;
 
 /// Why dropout of a Burn tensor was refused. Nothing has been computed then.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// What the library itself refuses: a probability, a shape, a range of indexes.

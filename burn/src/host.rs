@@ -24,7 +24,7 @@ impl DropoutBackend for burn::backend::NdArray {
 fn operate<B: Backend>(x: FloatTensor<B>, operation: Operation) -> FloatTensor<B> {
     let device = x.device();
     let x = read_sync(B::float_into_data(x)).unwrap_or_else(|error| panic!("{error}"));
-    let y = match x.dtype {
+    let y = match x.dtype() {
         DType::F16 => compute::<half::f16>(&x, operation),
         DType::BF16 => compute::<half::bf16>(&x, operation),
         _ => compute::<f32>(&x, operation),
@@ -33,6 +33,6 @@ fn operate<B: Backend>(x: FloatTensor<B>, operation: Operation) -> FloatTensor<B
 }
 
 fn compute<T: Element + BurnElement>(x: &TensorData, operation: Operation) -> Result<TensorData, Error> {
-    let elements = x.as_slice::<T>().map_err(|_| Error::Dtype { dtype: x.dtype })?;
-    Ok(TensorData::new(reference::run(operation, elements)?, x.shape.clone()))
+    let elements = x.as_slice::<T>().map_err(|_| Error::Dtype { dtype: x.dtype() })?;
+    Ok(TensorData::new(reference::run(operation, elements)?, x.shape().clone()))
 }

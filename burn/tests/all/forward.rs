@@ -134,7 +134,10 @@ fn dropped_means_zero() {
         let y = dropout(Tensor::<1>::full([1000], f32::NAN, &device), &inverted(0.5)).unwrap();
         let y = read(y);
         let keeps = reference::forward(&inverted(0.5), &[1.0_f32; 1000]).unwrap();
-        assert!(y.iter().zip(&keeps).all(|(y, &keep)| if keep == 0.0 { y.to_bits() == 0 } else { y.is_nan() }), "{name}");
+        assert!(
+            y.iter().zip(&keeps).all(|(y, &keep)| if keep == 0.0 { y.to_bits() == 0 } else { y.is_nan() }),
+            "{name}"
+        );
     }
 }
 
@@ -171,7 +174,7 @@ fn bad_input_is_refused() {
     assert!(message(dropout(x(), &of_other_shape).unwrap_err()).contains("15"));
     assert!(matches!(dropout(x(), &inverted(0.5).at(u64::MAX - 3)).unwrap_err(), Error::Dropout(_)));
     let gathered = inverted(0.5).shared(&[3, 4], &[1]).unwrap().gathered().unwrap();
-    assert_eq!(dropout(x(), &gathered).unwrap_err(), Error::Gathered);
+    assert!(matches!(dropout(x(), &gathered).unwrap_err(), Error::Gathered));
     let double = Tensor::<1>::from_data(TensorData::new(vec![1.0_f64], [1]), (&Device::flex(), DType::F64));
     assert!(message(dropout(double, &inverted(0.5)).unwrap_err()).contains("F64"));
 }

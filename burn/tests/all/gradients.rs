@@ -58,7 +58,11 @@ fn of_every_layout() {
         let transposed = tensor(numbers(N), SHAPE, &device).require_grad();
         let gradients = dropout(transposed.clone().transpose(), &mask).unwrap().sum().backward();
         let of_rows = tensor(reference::backward(&mask, &[1.0; N]).unwrap(), [71, 33], &device).transpose();
-        assert_same(&read(transposed.grad(&gradients).unwrap()), &read(of_rows), &format!("{name}, of a transposed tensor"));
+        assert_same(
+            &read(transposed.grad(&gradients).unwrap()),
+            &read(of_rows),
+            &format!("{name}, of a transposed tensor"),
+        );
     }
 }
 

@@ -57,5 +57,10 @@ pub fn assert_same(actual: &[f32], expected: &[f32], what: &str) {
     let differ = |(a, b): (&f32, &f32)| a.to_bits() != b.to_bits() && !(a.is_nan() && b.is_nan());
     let wrong: Vec<_> = (0..actual.len()).filter(|&i| differ((&actual[i], &expected[i]))).collect();
     let first: Vec<_> = wrong.iter().take(5).map(|&i| (i, actual[i], expected[i])).collect();
-    assert!(wrong.is_empty(), "{what}: {} of {} differ, first (index, actual, expected): {first:?}", wrong.len(), actual.len());
+    assert!(
+        wrong.is_empty(),
+        "{what}: {} of {} differ, first (index, actual, expected): {first:?}",
+        wrong.len(),
+        actual.len()
+    );
 }
