@@ -2,7 +2,7 @@
 # Makes sure of what the library is built and run with: Rust, a C linker and a graphics adapter. Where a Linux system
 # has no Vulkan driver it installs Mesa's lavapipe, a driver that runs on the CPU. Does nothing where all is there.
 #
-#   scripts/setup-adapter.sh [gl] [swiftshader]          alone
+#   scripts/setup-adapter.sh [gl] [swiftshader] [mpi]    alone
 #   . scripts/setup-adapter.sh && set_up_machine …       from another bash script, with the same arguments
 #   . scripts/setup-adapter.sh && set_up_wasm            Rust for browsers, used through `wasm_cargo`
 #   . scripts/setup-adapter.sh && set_up_browser         Chromium with its driver, and Node.js
@@ -10,6 +10,7 @@
 # gl: OpenGL ES without a display too (Mesa's llvmpipe), for the tests.
 # swiftshader: Google's Vulkan driver for CPUs too, which Chromium brings along, for the tests. VK_ADD_DRIVER_FILES names
 # it afterwards. SWIFTSHADER names its .json file where that is in another place, or 'none' to go on without.
+# mpi: Open MPI, and libclang for its bindings, for training over processes.
 # WGPU_DROPOUT_SETUP=skip installs nothing, for drivers in places that this script does not know.
 set -euo pipefail
 
@@ -94,6 +95,11 @@ find_chromium() {
     command -v "${CHROMIUM:-chromium}" || command -v chromium-browser || command -v google-chrome
 }
 
+has_mpi() {
+    command -v mpirun >/dev/null && command -v mpicc >/dev/null &&
+        { has_library libclang || has_file /usr/lib{,64}/libclang*.so* /usr/lib/{llvm-*/lib,*-linux-gnu}/libclang*.so*; }
+}
+
 has_chromium() {
     find_chromium >/dev/null
 }
@@ -113,6 +119,7 @@ packages_for() {
     apt-get:vulkan) echo libvulkan1 mesa-vulkan-drivers ;;
     apt-get:gl) echo libegl1 libgl1-mesa-dri ;;
     apt-get:swiftshader) echo chromium-common ;;
+    apt-get:mpi) echo openmpi-bin libopenmpi-dev libclang-dev ;;
     apt-get:rust_src) echo rustc-web cargo-web rust-web-src lld-19 ;;
     apt-get:chromium) echo chromium ;;
     apt-get:chromedriver) echo chromium-driver ;;
@@ -121,12 +128,14 @@ packages_for() {
     dnf:vulkan) echo vulkan-loader mesa-vulkan-drivers ;;
     dnf:gl) echo mesa-libEGL mesa-dri-drivers ;;
     dnf:swiftshader) echo chromium-common ;;
+    dnf:mpi) echo openmpi-devel clang-devel ;;
     dnf:chromium) echo chromium ;;
     dnf:chromedriver) echo chromedriver ;;
     dnf:node) echo nodejs npm ;;
     pacman:linker) echo gcc ;;
     pacman:vulkan) echo vulkan-icd-loader vulkan-swrast ;;
     pacman:gl) echo mesa ;;
+    pacman:mpi) echo openmpi clang ;;
     pacman:chromium | pacman:chromedriver | pacman:swiftshader) echo chromium ;;
     pacman:node) echo nodejs npm ;;
     esac
@@ -182,6 +191,7 @@ set_up_linux() {
         vulkan) say "no Vulkan driver found: Mesa's lavapipe will do, which runs on the CPU" ;;
         gl) say "no OpenGL ES without a display found, which the tests need: Mesa's llvmpipe will do" ;;
         swiftshader) say "no SwiftShader found, a Vulkan driver that the tests need: Chromium's will do (SWIFTSHADER=none goes on without)" ;;
+        mpi) say "no MPI found, over which processes work together: Open MPI will do" ;;
         rust_src) say "Debian's Rust with its source will do" ;;
         chromium) say "no Chromium found, which the tests drive" ;;
         chromedriver) say "no chromedriver found, through which the tests drive Chromium" ;;
@@ -213,14 +223,14 @@ set_up_linux() {
     say "done"
 }
 
-# set_up_machine [gl] [swiftshader]
+# set_up_machine [gl] [swiftshader] [mpi]
 set_up_machine() {
     local need needs=()
     for need in "$@"; do
         case $need in
-        gl) needs+=(gl) ;;
+        gl | mpi) needs+=("$need") ;;
         swiftshader) [ "${SWIFTSHADER:-}" = none ] || needs+=(swiftshader) ;;
-        *) fail "unknown argument: $need. There are 'gl' and 'swiftshader'." ;;
+        *) fail "unknown argument: $need. There are 'gl', 'swiftshader' and 'mpi'." ;;
         esac
     done
     check_rust
