@@ -4,5 +4,6 @@
 mod forward;
 mod gradients;
 mod layers;
+mod passes;
 mod resume;
 mod support;
