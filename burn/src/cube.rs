@@ -215,21 +215,6 @@ impl CubeKernel for Precompiled {
     }
 
     fn source(&self) -> Option<PrecompiledSource> {
-        Some(PrecompiledSource {
-            source: with_every_binding_used(&self.0.wgsl()),
-            entrypoint_name: Kernel::ENTRY_POINT.to_owned(),
-            lang: "wgsl",
-        })
+        Some(PrecompiledSource { source: self.0.wgsl(), entrypoint_name: Kernel::ENTRY_POINT.to_owned(), lang: "wgsl" })
     }
-}
-
-/// The text with a use of each storage buffer: the layout of what CubeCL binds is made from those that the entry point uses, and
-/// a kernel that writes zeros does not look at its input.
-fn with_every_binding_used(text: &str) -> String {
-    let declarations = text.lines().filter_map(|line| line.split_once("var<storage, read_write> "));
-    let names = declarations.filter_map(|(_, rest)| rest.split_once(": array<")).filter(|(_, of)| !of.contains(','));
-    let uses: String = names.map(|(name, _)| format!("\n    _ = arrayLength(&{name});")).collect();
-    let body = text.find("fn main(").and_then(|main| Some(main + text[main..].find(") {")? + ") {".len()));
-    let (head, tail) = text.split_at(body.unwrap_or(text.len()));
-    format!("{head}{uses}{tail}")
 }

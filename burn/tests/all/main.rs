@@ -7,3 +7,4 @@ mod layers;
 mod passes;
 mod resume;
 mod support;
+mod without_fusion;

@@ -174,13 +174,13 @@ fn layers_are_passes_of_the_library() {
     let of_x = tensor(x.clone(), [4, 2, 10, 11], &training);
     let expected = reference::drop_block(&whole, &x).unwrap();
     assert_same(&read(layer.forward(of_x.clone(), keys())), &expected, "blocks");
-    let part = layer.forward(of_x.slice([1..4]), keys().with_first_row(1));
+    let part = layer.forward(of_x.slice_dim(0, 1..4), keys().with_first_row(1));
     assert_same(&read(part), &expected[2 * 10 * 11..], "blocks of a part of the batch");
 
     let layer = DropConnectLinearConfig::new(0.5, 12, 9).init(&mut layers, &training);
     let x = tensor(numbers(7 * 12), [7, 12], &training);
     let whole = read(layer.forward(x.clone(), keys()));
-    let part = read(layer.forward(x.clone().slice([3..7]), keys().with_first_row(3)));
+    let part = read(layer.forward(x.clone().slice_dim(0, 3..7), keys().with_first_row(3)));
     assert_same(&part, &whole[3 * 9..], "connections of a part of the batch");
     let evaluated = burn::module::Module::valid(&layer).forward(tensor(numbers(7 * 12), [7, 12], &inference), keys());
     assert!(read(evaluated).iter().zip(&whole).any(|(a, b)| a != b), "nothing is dropped in evaluation");
