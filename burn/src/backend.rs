@@ -1,28 +1,18 @@
-//! What a backend computes: one method for whatever takes a tensor and gives one of its shape. Everything else is built on it.
+//! What a backend computes: whatever takes a tensor and gives one of its shape, and passes on several tensors. Everything else is
+//! built on these two.
 
 #![allow(deprecated, reason = "Burn still has NdArray")]
 
-use std::marker::PhantomData;
-
 use burn::{
-    backend::{
-        Autodiff, Backend, Dispatch, DispatchDevice, TensorMetadata,
-        autodiff::{
-            NodeId,
-            checkpoint::{
-                base::Checkpointer, retro_forward::RetroForward, state::BackwardStates, strategy::CheckpointStrategy,
-            },
-            grads::Gradients,
-            ops::{Backward, Ops, OpsKind, unary},
-        },
-        backend_extension,
-        tensor::FloatTensor,
-    },
+    backend::{Backend, Dispatch, DispatchDevice, TensorMetadata, backend_extension, tensor::FloatTensor},
     tensor::{DType, Tensor},
 };
 use wgpu_dropout::{Dtype, Mask, Operation};
 
-use crate::Error;
+use crate::{
+    Error,
+    pass::{PassWork, Tensors},
+};
 
 /// Burn's backends with dropout.
 ///
@@ -38,6 +28,10 @@ pub trait DropoutBackend: Backend {
     /// An operation on a tensor: [`Operation::Forward`] or [`Operation::Backward`].
     #[fusion(dtype = x, shape = x)]
     fn dropout_operate(x: FloatTensor<Self>, operation: Operation) -> FloatTensor<Self>;
+
+    /// A pass on several tensors: [`PassWork`] says which, and what comes out.
+    #[fusion(meta = crate::pass::outputs)]
+    fn dropout_pass(#[extension_type] inputs: Tensors<Self>, work: PassWork) -> Tensors<Self>;
 }
 
 /// Dropout of a tensor of f32, f16 or bf16, on whatever device it is: what the mask's [`Kind`](wgpu_dropout::Kind) says, bit
@@ -94,7 +88,7 @@ pub(crate) fn dtype(dtype: DType) -> Result<Dtype, Error> {
 }
 
 /// An error for a device without kernels, which would come up only when its output is read.
-fn check_device(device: &DispatchDevice) -> Result<(), Error> {
+pub(crate) fn check_device(device: &DispatchDevice) -> Result<(), Error> {
     #[allow(unreachable_patterns, reason = "Burn may have no other backends")]
     match device {
         DispatchDevice::Autodiff(_) => check_device(&device.clone().inner()),
@@ -105,47 +99,5 @@ fn check_device(device: &DispatchDevice) -> Result<(), Error> {
         #[cfg(feature = "ndarray")]
         DispatchDevice::NdArray(_) => Ok(()),
         _ => Err(Error::Backend { name: Dispatch::name(device) }),
-    }
-}
-
-impl<B: DropoutBackend, C: CheckpointStrategy> DropoutBackend for Autodiff<B, C> {
-    fn dropout_operate(x: FloatTensor<Self>, operation: Operation) -> FloatTensor<Self> {
-        let node = x.node();
-        let again = Again::<B> { input: node.id(), operation, backend: PhantomData };
-        let prepared = Step.prepare::<C>([node]).memory_bound().retro_forward(again).parents([&x]).stateful();
-        match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish(operation, B::dropout_operate(x.into_primitive(), operation)),
-            OpsKind::UnTracked(prepared) => prepared.finish(B::dropout_operate(x.into_primitive(), operation)),
-        }
-    }
-}
-
-/// The gradient: each operation is linear, or affine, and its own transpose's factor is that of backward.
-#[derive(Debug)]
-struct Step;
-
-impl<B: DropoutBackend> Backward<B, 1> for Step {
-    type State = Operation;
-
-    fn backward(self, ops: Ops<Operation, 1>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let (Operation::Forward(mask) | Operation::Backward(mask)) = ops.state else {
-            unreachable!("only these reach a backend")
-        };
-        unary::<B, _>(ops.parents, ops.node, grads, |dy| B::dropout_operate(dy, Operation::Backward(mask)));
-    }
-}
-
-/// Forward again, where gradient checkpointing did not keep the output.
-#[derive(Debug)]
-struct Again<B> {
-    input: NodeId,
-    operation: Operation,
-    backend: PhantomData<B>,
-}
-
-impl<B: DropoutBackend> RetroForward for Again<B> {
-    fn forward(&self, states: &mut BackwardStates, out_node: NodeId) {
-        let x = states.get_state::<FloatTensor<B>>(&self.input);
-        states.save(out_node, B::dropout_operate(x, self.operation));
     }
 }

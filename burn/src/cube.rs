@@ -8,18 +8,23 @@ use cubecl::{
     CubeCount, CubeDim, CubeKernel, PrecompiledSource,
     client::Client,
     ir::{ElemType, Scope, UIntKind, metadata::Info, settings::KernelSettings},
-    prelude::{AddressType, ExecutionMode, KernelDefinition, KernelId, KernelMetadata},
+    prelude::{
+        AddressType,
+        BufferIOAttr::{ReadOnly, ReadWrite, WriteOnly},
+        ExecutionMode, KernelDefinition, KernelId, KernelMetadata,
+    },
     server::{Handle, KernelArguments, MetadataBindingInfo},
 };
 use wgpu_dropout::{
     Operation,
-    kernels::{Binding, Kernel, KeyPlace, Launch, Operand, Operands, Plan, Schedule, Style, Target},
+    kernels::{Binding, Kernel, KeyPlace, Launch, Operand, Operands, PassPlan, Plan, Schedule, Style, Target, Tensor},
     normal_table::NORMAL_TABLE_UNIFORM,
 };
 
 use crate::{
     Error,
     backend::{DropoutBackend, dtype},
+    pass::{PassWork, Tensors},
 };
 
 /// What a CubeCL runtime takes kernels as. Another way to run them would be another variant, with an arm in [`operate`].
@@ -45,11 +50,21 @@ impl DropoutBackend for CubeBackend {
     fn dropout_operate(x: CubeTensor, operation: Operation) -> CubeTensor {
         operate(x, &operation).unwrap_or_else(|error| panic!("{error}"))
     }
+
+    fn dropout_pass(inputs: Tensors<Self>, work: PassWork) -> Tensors<Self> {
+        Tensors::new(run_pass(inputs.into_vec(), &work).unwrap_or_else(|error| panic!("{error}")))
+    }
 }
 
 fn operate(x: CubeTensor, operation: &Operation) -> Result<CubeTensor, Error> {
     match Language::of(&x.client)? {
         Language::Wgsl => operate_wgsl(x, operation),
+    }
+}
+
+fn run_pass(inputs: Vec<CubeTensor>, work: &PassWork) -> Result<Vec<CubeTensor>, Error> {
+    match Language::of(&inputs[0].client)? {
+        Language::Wgsl => pass_wgsl(inputs, work),
     }
 }
 
@@ -70,9 +85,43 @@ fn operate_wgsl(x: CubeTensor, operation: &Operation) -> Result<CubeTensor, Erro
     for (number, launch) in plan.launches(operation, KeyPlace::Parameters)?.iter().enumerate() {
         // What an earlier launch has written counts as read, so that its failure is not forgotten.
         let reads_output = in_place || number > 0;
-        run(&y.client, &buffers, plan.bindings(launch.chunk()), launch, reads_output);
+        run(&y.client, &buffers, plan.bindings(launch.chunk()), None, launch, reads_output);
     }
     Ok(y)
+}
+
+fn pass_wgsl(inputs: Vec<CubeTensor>, work: &PassWork) -> Result<Vec<CubeTensor>, Error> {
+    let inputs: Vec<_> = inputs.into_iter().map(into_contiguous).collect();
+    let first = &inputs[0];
+    let (client, shape) = (first.client.clone(), first.meta.shape().clone());
+    let in_place = work.runs_in_place() && first.can_mut();
+    let new = |shape| empty_device_dtype(client.clone(), first.device.clone(), shape, first.dtype);
+    let shapes = work.output_shapes(&shape).into_iter().enumerate();
+    let outputs: Vec<_> =
+        shapes.map(|(i, shape)| if i == 0 && in_place { first.clone() } else { new(shape) }).collect();
+
+    let dtype = dtype(first.dtype)?;
+    let tensors = || inputs.iter().chain(&outputs);
+    // A tensor that is computed in place is one buffer.
+    let number = |i: usize| if i == inputs.len() && in_place { 0 } else { i as u32 };
+    let mut places = tensors().enumerate().map(|(i, tensor)| operand(number(i), tensor).with_dtype(dtype));
+    let of_inputs = places.by_ref().take(inputs.len()).collect();
+    let mut pass = work.pass::<Tensor>(of_inputs, places.collect())?;
+    let mut buffers: Vec<_> = tensors().map(|tensor| tensor.handle.clone()).collect();
+    let scratch = work.scratch_size(shape.num_elements() as u64);
+    if scratch > 0 {
+        pass = pass.with_scratch(Operand::new(buffers.len() as u32, 0, scratch));
+        buffers.push(client.empty(scratch as usize));
+    }
+    let plan = PassPlan::new(&target(&client), &pass, KeyPlace::Parameters)?;
+    let mut earlier = in_place;
+    for stage in plan.stages() {
+        for launch in stage.launches() {
+            run(&client, &buffers, stage.bindings(launch.chunk()), stage.scale(), launch, earlier);
+            earlier = true;
+        }
+    }
+    Ok(outputs)
 }
 
 /// Where a contiguous tensor lies: in the whole allocation that its handle is of.
@@ -96,20 +145,32 @@ fn target(client: &Client) -> Target {
 }
 
 /// Launches a kernel: `buffers` are those that the bindings number.
-fn run(client: &Client, buffers: &[Handle], bindings: &[Binding], launch: &Launch, reads_output: bool) {
-    use cubecl::prelude::BufferIOAttr::{ReadOnly, ReadWrite, WriteOnly};
-    let mut arguments = KernelArguments::new();
-    for binding in bindings {
-        let mut handle = buffers[binding.buffer as usize].clone();
-        handle.offset_start = Some(binding.offset);
+fn run(
+    client: &Client,
+    buffers: &[Handle],
+    bindings: &[Binding],
+    scale: Option<&Operand>,
+    launch: &Launch,
+    reads_output: bool,
+) {
+    let bind = |buffer: u32, offset: u64, size: u64| {
+        let mut handle = buffers[buffer as usize].clone();
+        handle.offset_start = Some(offset);
         // A binding ends at a word, which the last element of a tensor of 16-bit floats may not; CubeCL rounds likewise.
-        handle.offset_end = Some(handle.size().saturating_sub(binding.offset + binding.size));
-        let io = match (binding.written, reads_output) {
+        handle.offset_end = Some(handle.size().saturating_sub(offset + size));
+        handle.binding()
+    };
+    let mut arguments = KernelArguments::new();
+    for &Binding { buffer, offset, size, written, .. } in bindings {
+        let io = match (written, reads_output) {
             (false, _) => ReadOnly,
             (true, false) => WriteOnly,
             (true, true) => ReadWrite,
         };
-        arguments = arguments.with_buffer_io(handle.binding(), io);
+        arguments = arguments.with_buffer_io(bind(buffer, offset, size), io);
+    }
+    if let (Some(scale), Some(_)) = (scale, launch.kernel().key_binding()) {
+        arguments = arguments.with_buffer_io(bind(scale.buffer, scale.offset, scale.size), ReadOnly);
     }
     if launch.kernel().normal_table_binding().is_some() {
         let table: Vec<u8> = NORMAL_TABLE_UNIFORM.iter().flatten().flat_map(|word| word.to_le_bytes()).collect();
@@ -154,21 +215,6 @@ impl CubeKernel for Precompiled {
     }
 
     fn source(&self) -> Option<PrecompiledSource> {
-        Some(PrecompiledSource {
-            source: with_every_binding_used(&self.0.wgsl()),
-            entrypoint_name: Kernel::ENTRY_POINT.to_owned(),
-            lang: "wgsl",
-        })
+        Some(PrecompiledSource { source: self.0.wgsl(), entrypoint_name: Kernel::ENTRY_POINT.to_owned(), lang: "wgsl" })
     }
-}
-
-/// The text with a use of each storage buffer: the layout of what CubeCL binds is made from those that the entry point uses, and
-/// a kernel that writes zeros does not look at its input.
-fn with_every_binding_used(text: &str) -> String {
-    let declarations = text.lines().filter_map(|line| line.split_once("var<storage, read_write> "));
-    let names = declarations.filter_map(|(_, rest)| rest.split_once(": array<")).filter(|(_, of)| !of.contains(','));
-    let uses: String = names.map(|(name, _)| format!("\n    _ = arrayLength(&{name});")).collect();
-    let body = text.find("fn main(").and_then(|main| Some(main + text[main..].find(") {")? + ") {".len()));
-    let (head, tail) = text.split_at(body.unwrap_or(text.len()));
-    format!("{head}{uses}{tail}")
 }

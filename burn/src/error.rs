@@ -13,6 +13,24 @@ pub enum Error {
         /// The tensor's.
         dtype: DType,
     },
+    /// Tensors of one pass with two types of elements.
+    #[error("a pass takes tensors of one type of elements, and has {expected:?} and {found:?}: cast one of them")]
+    Dtypes {
+        /// That of the others.
+        expected: DType,
+        /// That of this one.
+        found: DType,
+    },
+    /// A tensor of another shape than the computation is for.
+    #[error("{what} has shape {found:?}, and the computation is for {expected:?}")]
+    Shape {
+        /// Which tensor.
+        what: &'static str,
+        /// What is asked for.
+        expected: Vec<u64>,
+        /// What it has.
+        found: Vec<usize>,
+    },
     /// A backend that has no kernels here.
     #[error(
         "there is no dropout for {name}: it runs on Burn's wgpu with WGSL (without the features `vulkan` and `metal`, which \

@@ -57,21 +57,27 @@
 //! With Burn's features `vulkan` or `metal` wgpu takes no WGSL, and dropout there is an error that says so.
 #![warn(missing_docs)]
 
+mod autodiff;
 mod backend;
 #[cfg(feature = "cube")]
 mod cube;
 mod error;
+mod functions;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod host;
 mod keys;
 mod nn;
+mod pass;
 
 pub use backend::{DropoutBackend, dropout};
 pub use error::Error;
+pub use functions::{drop_block, drop_connect, fused};
 pub use keys::{Keys, Layers};
 pub use nn::{
-    AlphaDropout, AlphaDropoutConfig, DropPath, DropPathConfig, Dropout, Dropout1d, Dropout1dConfig, Dropout2d,
-    Dropout2dConfig, Dropout3d, Dropout3dConfig, DropoutConfig, GaussianDropout, GaussianDropoutConfig, LockedDropout,
+    AlphaDropout, AlphaDropoutConfig, DropBlock, DropBlockConfig, DropConnectLinear, DropConnectLinearConfig, DropPath,
+    DropPathConfig, Dropout, Dropout1d, Dropout1dConfig, Dropout2d, Dropout2dConfig, Dropout3d, Dropout3dConfig,
+    DropoutConfig, FusedDropout, FusedDropoutConfig, GaussianDropout, GaussianDropoutConfig, LockedDropout,
     LockedDropoutConfig,
 };
+pub use pass::{PassWork, Tensors};
 pub use wgpu_dropout;

@@ -459,6 +459,17 @@ fn bindings_are_the_layouts() {
     });
 }
 
+/// Launchers may take a pipeline's layout from its text, where only what is used is bound.
+#[test]
+fn every_binding_is_used() {
+    for kernel in kernels().iter().filter(|kernel| kernel.style == Style::ONE_GROUP) {
+        let (module, info) = parse(&kernel.wgsl());
+        for (handle, variable) in module.global_variables.iter().filter(|(_, variable)| variable.binding.is_some()) {
+            assert!(!info.get_entry_point(0)[handle].is_empty(), "{kernel}: {:?}", variable.name);
+        }
+    }
+}
+
 #[test]
 fn constants_are_the_hosts() {
     for_each_kernel(|kernel, module| {

@@ -59,7 +59,7 @@ fn every_layout() {
         let layouts: [(&str, Tensor<3>); 8] = [
             ("transposed", x.clone().swap_dims(1, 2)),
             ("permuted", x.clone().permute([2, 0, 1])),
-            ("rows sliced", x.clone().slice([1..5])),
+            ("rows sliced", x.clone().slice_dim(0, 1..5)),
             ("columns sliced", x.clone().slice([0..6, 3..10, 5..40])),
             ("one row", x.clone().slice([3..4, 0..10, 0..64])),
             ("flipped", x.clone().flip([0, 2])),
@@ -98,7 +98,7 @@ fn what_is_held_stays() {
     let data = elements(4099);
     for (name, device) in devices() {
         let x = tensor(data.clone(), [4099], &device);
-        let view = x.clone().slice([64..128]);
+        let view = x.clone().slice_dim(0, 64..128);
         let y = dropout(x.clone(), &mask).unwrap();
         assert_same(&read(x), &data, name);
         assert_same(&read(view.clone()), &data[64..128], name);

@@ -84,7 +84,7 @@ fn shards_are_parts_of_the_batch() {
     let x = tensor(numbers(8 * 5 * 6 * 7), [8, 5, 6, 7], &device);
     let whole = read(layer.forward(x.clone(), keys()));
     let parts = [(0, 3), (3, 8)]
-        .map(|(from, to)| read(layer.forward(x.clone().slice([from..to]), keys().with_first_row(from as u64))));
+        .map(|(from, to)| read(layer.forward(x.clone().slice_dim(0, from..to), keys().with_first_row(from as u64))));
     assert_same(&parts.concat(), &whole, "shards");
 }
 

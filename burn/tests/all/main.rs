@@ -4,5 +4,7 @@
 mod forward;
 mod gradients;
 mod layers;
+mod passes;
 mod resume;
 mod support;
+mod without_fusion;

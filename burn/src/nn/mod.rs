@@ -1,13 +1,24 @@
 //! Layers for Burn's models.
 
+mod passes;
+
 use burn::{
     config::Config,
     module::{Content, DisplaySettings, Flag, Module, ModuleDisplay, Param},
-    tensor::Tensor,
+    tensor::{Device, Tensor},
 };
 use wgpu_dropout::{Generator, Kind, Mask};
 
 use crate::{Error, Keys, Layers, dropout};
+
+pub use passes::{
+    DropBlock, DropBlockConfig, DropConnectLinear, DropConnectLinearConfig, FusedDropout, FusedDropoutConfig,
+};
+
+/// As Burn's own dropout: the device says that there is a backward pass, and the flag that the layer takes part in it.
+fn is_active(training: &Param<Flag>, device: &Device) -> bool {
+    training.is_enabled() && device.is_autodiff()
+}
 
 /// Says what a layer's decisions are shared along.
 enum Sharing {
@@ -115,7 +126,7 @@ macro_rules! layer {
             /// Where [`dropout`](crate::dropout()) has an error: on a device that has no kernels here, for a type of elements
             /// that is none of f32, f16 and bf16, or for rows past what the generator can address.
             pub fn forward<$($rank)*>(&self, x: $tensor, keys: Keys) -> $tensor {
-                if self.training.is_enabled() && x.device().is_autodiff() { self.sample(x, keys) } else { x }
+                if is_active(&self.training, &x.device()) { self.sample(x, keys) } else { x }
             }
 
             /// Drops, in training or not: for Monte Carlo dropout, a sample each
