@@ -36,6 +36,9 @@ elif [ $# -gt 0 ]; then
         [ "${!i}" != --grid ] || { next=$((i + 1)) && grid=${!next}; }
     done
     [[ $grid =~ ^[1-9][0-9]*x[1-9][0-9]*$ ]] || fail "'$grid' is no grid: two numbers with an x between them, as 2x2"
+    case " $* " in
+    *' --help '* | *' -h '*) exec "$program" --help ;;
+    esac
     run "$grid" "$@"
     exit
 fi

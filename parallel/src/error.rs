@@ -6,7 +6,9 @@ use std::{io, path::PathBuf};
 pub enum Error {
     #[error("'{0}' is no grid: two numbers from 1 to 4096 with an x between them, as 2x2")]
     Grid(String),
-    #[error("a grid of {grid} needs {needed} processes, and mpirun started {started}; start {needed} of them with -n {needed}")]
+    #[error(
+        "a grid of {grid} needs {needed} processes, and mpirun started {started}; start {needed} of them with -n {needed}"
+    )]
     Processes { grid: String, needed: usize, started: usize },
     #[error("{length} cannot be split into {parts} parts of one or more; take fewer processes, or more rows and units")]
     Parts { length: usize, parts: usize },

@@ -29,7 +29,8 @@ impl FromStr for Grid {
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = || Error::Grid(text.into());
         let (data, tensor) = text.split_once('x').ok_or_else(wrong)?;
-        let [data, tensor] = [data, tensor].map(|part| part.parse().ok().filter(|&part: &usize| (1..=4096).contains(&part)));
+        let [data, tensor] =
+            [data, tensor].map(|part| part.parse().ok().filter(|&part: &usize| (1..=4096).contains(&part)));
         Ok(Self { data: data.ok_or_else(wrong)?, tensor: tensor.ok_or_else(wrong)? })
     }
 }

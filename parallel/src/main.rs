@@ -13,7 +13,7 @@ mod proof;
 mod report;
 mod wire;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
 use burn::tensor::{Device, DeviceKind};
 use checkpoint::{Checkpoint, State};
@@ -30,7 +30,7 @@ use wire::{Purpose, Wire};
 
 /// Trains a network on the digits over a grid of MPI processes and proves that it is the single process's training.
 #[derive(Clone, Debug, Parser)]
-#[command(version)]
+#[command(version, args_override_self = true)]
 struct Arguments {
     /// Processes that the rows of a batch, and those that the units of the wide layer are split over: as many as mpirun starts.
     #[arg(long, default_value = "2x2")]
@@ -77,16 +77,30 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
     let Some(universe) = mpi::initialize() else {
         eprintln!("error: {}", Error::Mpi);
         return ExitCode::FAILURE;
     };
     let world = universe.world();
+    let is_first = world.rank() == 0;
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            if is_first {
+                // Where there is nobody to print to, nothing can be done about it.
+                let _ = error.print();
+            }
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
     match train(&arguments, &universe) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
+            if !is_first {
+                // What is wrong everywhere is said by the first process, whose end ends the others.
+                std::thread::sleep(Duration::from_secs(2));
+            }
             eprintln!("error: process {}: {error}", world.rank());
             // The others may be waiting for a sum that never comes.
             world.abort(1)

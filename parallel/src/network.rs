@@ -89,14 +89,8 @@ impl Network {
         let gradient = Tensor::from_inner(sum.grad(&above).expect("the loss depends on the sum"));
         let below = (product * gradient).sum().backward();
         let of = |leaf: &Tensor<2>, gradients| floats(leaf.grad(gradients).expect("every parameter has a gradient"));
-        let gradients = [
-            of(&w1, &below),
-            of(&b1, &below),
-            of(&w2, &below),
-            of(&b2, &above),
-            of(&w3, &above),
-            of(&b3, &above),
-        ];
+        let gradients =
+            [of(&w1, &below), of(&b1, &below), of(&w2, &below), of(&b2, &above), of(&w3, &above), of(&b3, &above)];
         Ok((value, parameters.clone().with_values(&gradients.concat())))
     }
 
@@ -116,5 +110,5 @@ fn tensor(matrix: &Matrix, device: &Device) -> Tensor<2> {
 }
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().to_vec().expect("tensors here are of f32")
+    tensor.into_data().try_to_vec().expect("tensors here are of f32")
 }

@@ -46,8 +46,6 @@ impl Matrix {
 pub struct Parameters(pub [Matrix; 6]);
 
 impl Parameters {
-    pub const NAMES: [&str; 6] = ["weights 1", "bias 1", "weights 2", "bias 2", "weights 3", "bias 3"];
-
     pub fn random(seed: u64, wide: usize, narrow: usize) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         Self([
@@ -107,7 +105,8 @@ impl Parameters {
     /// A step of gradient descent with momentum.
     pub fn descend(&mut self, velocity: &mut Self, gradient: &Self, rate: f32, momentum: f32) {
         for ((matrix, velocity), gradient) in self.0.iter_mut().zip(&mut velocity.0).zip(&gradient.0) {
-            for ((value, velocity), gradient) in matrix.values.iter_mut().zip(&mut velocity.values).zip(&gradient.values)
+            for ((value, velocity), gradient) in
+                matrix.values.iter_mut().zip(&mut velocity.values).zip(&gradient.values)
             {
                 *velocity = momentum * *velocity + gradient;
                 *value -= rate * *velocity;

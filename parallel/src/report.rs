@@ -34,7 +34,8 @@ impl Report {
     pub fn traffic(&mut self, wire: &mut Wire, network: &Network, parts: &[Part], grid: Grid, steps: usize) {
         let own = [Purpose::Products, Purpose::Gradients, Purpose::Losses]
             .map(|purpose| wire.traffic().get(&purpose).copied().unwrap_or(0));
-        let everybody: u64 = wire.traffic().iter().filter(|(purpose, _)| **purpose != Purpose::Proof).map(|(_, n)| n).sum();
+        let everybody: u64 =
+            wire.traffic().iter().filter(|(purpose, _)| **purpose != Purpose::Proof).map(|(_, n)| n).sum();
         let all = wire.gather(&[own[0], own[1], own[2], everybody]);
         let total = |i: usize| all.iter().map(|counts| counts[i]).sum::<u64>();
         [self.products, self.gradients, self.losses] = [total(0), total(1), total(2)];
@@ -64,15 +65,22 @@ impl fmt::Display for Report {
             let (decisions, different) = (count(|f| f.decisions), count(|f| f.different_decisions));
             writeln!(f, "  beside a single process, at each of {} steps:", findings.len())?;
             writeln!(f, "    masks put together        {different} of {decisions} decisions differ")?;
-            writeln!(f, "    from equal weights        loss within {:.1e}, gradients within {:.1e} (up to {ROUNDING:.0e})",
-                worst(|f| f.loss_error), worst(|f| f.gradient_error))?;
+            writeln!(
+                f,
+                "    from equal weights        loss within {:.1e}, gradients within {:.1e} (up to {ROUNDING:.0e})",
+                worst(|f| f.loss_error),
+                worst(|f| f.gradient_error)
+            )?;
             writeln!(f, "    loss, each by itself      within {:.1e} (up to {CURVES:.0e})", worst(|f| f.curves_error))?;
         }
         if let Some(last) = findings.last() {
             writeln!(f, "    the last                  loss {}, alone {}", last.loss, last.single_loss)?;
         }
-        writeln!(f, "  bytes that travelled in training: {} of products, {} of gradients, {} of losses, {} for masks",
-            self.products, self.gradients, self.losses, self.masks)?;
+        writeln!(
+            f,
+            "  bytes that travelled in training: {} of products, {} of gradients, {} of losses, {} for masks",
+            self.products, self.gradients, self.losses, self.masks
+        )?;
         writeln!(f, "  {}", if self.holds() { "all of it holds" } else { "NOT all of it holds" })
     }
 }
