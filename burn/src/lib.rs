@@ -45,7 +45,8 @@
 //! # Finding your way
 //!
 //! - [`Dropout`] and its kin are layers, with Burn's habits; [`Layers`] numbers them, and [`Keys`] says which step it is.
-//! - [`dropout()`] is the function below: any [`Mask`](wgpu_dropout::Mask) of the library on a tensor.
+//! - [`dropout()`] is the function below: any [`Mask`](wgpu_dropout::Mask) of the library on a tensor; [`drop_block()`],
+//!   [`fused()`] and [`drop_connect()`] are passes on several.
 //! - [`DropoutBackend`] is what Burn's backends do: on wgpu they launch the library's WGSL through CubeCL, in Burn's own stream,
 //!   lazily where Burn's fusion is on; on Flex and NdArray they compute the reference.
 //!

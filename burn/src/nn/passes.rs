@@ -190,7 +190,7 @@ impl FusedDropout {
             return Ok(fused);
         }
         let rows = self.rows.with_training(training).mask(of_rows);
-        Ok(fused.with_row_keep(rows.at(first(row(&shape[1..shape.len() - 1]))))?)
+        Ok(fused.with_row_keep(rows.at(first(row(shape.get(1..shape.len() - 1).unwrap_or_default()))))?)
     }
 }
 
