@@ -16,4 +16,5 @@ run() {
 
 run cargo test --package wgpu-dropout-burn
 run cargo run --package wgpu-dropout-burn --example digits
+run cargo run --package wgpu-dropout-burn --example uncertainty
 printf '\nDropout for Burn works here.\n'

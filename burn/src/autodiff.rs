@@ -38,6 +38,7 @@ impl<B: DropoutBackend, C: CheckpointStrategy> DropoutBackend for Autodiff<B, C>
             Tensors::One(first) => track::<B, C, _>([first], work),
             Tensors::Two(first, second) => track::<B, C, _>([first, second], work),
             Tensors::Three(first, second, third) => track::<B, C, _>([first, second, third], work),
+            Tensors::Four(..) => unreachable!("statistics are of tensors without gradients"),
         })
     }
 }
@@ -136,9 +137,7 @@ impl<B: DropoutBackend, const N: usize> Backward<B, N> for PassGradient {
                     grads.register::<B>(node, run(vec![weights, dy], PassWork::ConnectInput(of)).remove(0));
                 }
             }
-            PassWork::FusedBackward { .. } | PassWork::ConnectInput(_) | PassWork::ConnectWeights(_) => {
-                unreachable!("a gradient of a gradient is never tracked")
-            }
+            _ => unreachable!("gradients and statistics are of tensors without gradients"),
         }
     }
 }

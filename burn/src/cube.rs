@@ -94,19 +94,27 @@ fn pass_wgsl(inputs: Vec<CubeTensor>, work: &PassWork) -> Result<Vec<CubeTensor>
     let inputs: Vec<_> = inputs.into_iter().map(into_contiguous).collect();
     let first = &inputs[0];
     let (client, shape) = (first.client.clone(), first.meta.shape().clone());
-    let in_place = work.runs_in_place() && first.can_mut();
-    let new = |shape| empty_device_dtype(client.clone(), first.device.clone(), shape, first.dtype);
-    let shapes = work.output_shapes(&shape).into_iter().enumerate();
-    let outputs: Vec<_> =
-        shapes.map(|(i, shape)| if i == 0 && in_place { first.clone() } else { new(shape) }).collect();
-
-    let dtype = dtype(first.dtype)?;
-    let tensors = || inputs.iter().chain(&outputs);
+    let new = |shape| empty_device_dtype(client.clone(), first.device.clone(), shape, work.output_dtype(first.dtype));
     // A tensor that is computed in place is one buffer.
-    let number = |i: usize| if i == inputs.len() && in_place { 0 } else { i as u32 };
-    let mut places = tensors().enumerate().map(|(i, tensor)| operand(number(i), tensor).with_dtype(dtype));
-    let of_inputs = places.by_ref().take(inputs.len()).collect();
-    let mut pass = work.pass::<Tensor>(of_inputs, places.collect())?;
+    let in_place = |output| work.takes_place_of(output).filter(|&input| inputs[input].can_mut());
+    let shapes = work.output_shapes(&shape).into_iter().enumerate();
+    let (outputs, of_outputs): (Vec<_>, Vec<_>) = shapes
+        .map(|(i, shape)| match (in_place(i), work.takes_place_of(i)) {
+            (Some(input), _) => (inputs[input].clone(), input),
+            (None, Some(input)) if work.goes_on() => (inputs[input].copy(), inputs.len() + i),
+            _ => (new(shape), inputs.len() + i),
+        })
+        .unzip();
+    let is_read = work.goes_on() || of_outputs.iter().any(|&buffer| buffer < inputs.len());
+
+    let tensors = || inputs.iter().chain(&outputs);
+    let numbers = (0..inputs.len()).chain(of_outputs);
+    let mut places = Vec::with_capacity(inputs.len() + outputs.len());
+    for (tensor, number) in tensors().zip(numbers) {
+        places.push(operand(number as u32, tensor).with_dtype(dtype(tensor.dtype)?));
+    }
+    let of_outputs = places.split_off(inputs.len());
+    let mut pass = work.pass::<Tensor>(places, of_outputs)?;
     let mut buffers: Vec<_> = tensors().map(|tensor| tensor.handle.clone()).collect();
     let scratch = work.scratch_size(shape.num_elements() as u64);
     if scratch > 0 {
@@ -114,7 +122,7 @@ fn pass_wgsl(inputs: Vec<CubeTensor>, work: &PassWork) -> Result<Vec<CubeTensor>
         buffers.push(client.empty(scratch as usize));
     }
     let plan = PassPlan::new(&target(&client), &pass, KeyPlace::Parameters)?;
-    let mut earlier = in_place;
+    let mut earlier = is_read;
     for stage in plan.stages() {
         for launch in stage.launches() {
             run(&client, &buffers, stage.bindings(launch.chunk()), stage.scale(), launch, earlier);

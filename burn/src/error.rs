@@ -40,6 +40,15 @@ pub enum Error {
         /// What Burn calls it.
         name: String,
     },
+    /// Samples on a device with autodiff.
+    #[error(
+        "samples are for evaluation, and this one is on a device with autodiff, where batch norm behaves as in training: take \
+         the module's valid(), and inputs on the device's inner()"
+    )]
+    Gradients,
+    /// Statistics of no samples.
+    #[error("there is no mean of no samples: draw at least one")]
+    NoSamples,
     /// A mask whose rows are looked up, with no ids to look them up by.
     #[error("the mask gathers rows by ids, which a tensor alone does not have: make one without Mask::gathered")]
     Gathered,

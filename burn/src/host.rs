@@ -56,29 +56,42 @@ fn elements<T: BurnElement>(x: &TensorData) -> Result<&[T], Error> {
     x.as_slice().map_err(|_| Error::Dtype { dtype: x.dtype() })
 }
 
-/// A pass of any type of elements.
 fn run_pass<B: Backend>(inputs: Tensors<B>, work: PassWork) -> Tensors<B> {
     let inputs = inputs.into_vec();
-    let (device, dtype) = (inputs[0].device(), inputs[0].dtype());
+    let device = inputs[0].device();
     let inputs: Vec<_> = inputs.into_iter().map(read::<B>).collect();
-    let outputs = match dtype {
-        DType::F16 => compute_pass::<half::f16>(&inputs, &work),
-        DType::BF16 => compute_pass::<half::bf16>(&inputs, &work),
-        _ => compute_pass::<f32>(&inputs, &work),
-    };
-    let outputs = outputs.unwrap_or_else(|error| panic!("{error}"));
+    let outputs = compute_pass(&inputs, &work).unwrap_or_else(|error| panic!("{error}"));
     Tensors::new(outputs.into_iter().map(|y| B::float_from_data(y, &device)))
 }
 
-fn compute_pass<T>(inputs: &[TensorData], work: &PassWork) -> Result<Vec<TensorData>, Error>
-where
-    T: Element + BurnElement,
-    for<'a> Slice<'a>: From<&'a [T]> + From<&'a mut [T]>,
-{
-    let shapes = work.output_shapes(inputs[0].shape());
-    let mut outputs: Vec<Vec<T>> = shapes.iter().map(|shape| vec![T::narrow(0.0); shape.num_elements()]).collect();
-    let of_inputs = inputs.iter().map(|x| Ok(Slice::from(elements::<T>(x)?))).collect::<Result<_, Error>>()?;
-    let of_outputs = outputs.iter_mut().map(|y| Slice::from(&mut y[..])).collect();
+fn compute_pass(inputs: &[TensorData], work: &PassWork) -> Result<Vec<TensorData>, Error> {
+    let dtype = work.output_dtype(inputs[0].dtype());
+    let output = |(i, shape)| match work.takes_place_of(i).filter(|_| work.goes_on()) {
+        Some(input) => inputs[input].clone(),
+        None => TensorData::zeros::<f32, _>(shape).convert_dtype(dtype),
+    };
+    let shapes = work.output_shapes(inputs[0].shape()).into_iter().enumerate();
+    let mut outputs: Vec<_> = shapes.map(output).collect();
+    let of_inputs = inputs.iter().map(slice).collect::<Result<_, _>>()?;
+    let of_outputs = outputs.iter_mut().map(slice_mut).collect::<Result<_, _>>()?;
     reference::run_pass(work.pass(of_inputs, of_outputs)?)?;
-    Ok(outputs.into_iter().zip(shapes).map(|(y, shape)| TensorData::new(y, shape)).collect())
+    Ok(outputs)
+}
+
+fn slice(x: &TensorData) -> Result<Slice<'_>, Error> {
+    Ok(match x.dtype() {
+        DType::F16 => elements::<half::f16>(x)?.into(),
+        DType::BF16 => elements::<half::bf16>(x)?.into(),
+        _ => elements::<f32>(x)?.into(),
+    })
+}
+
+fn slice_mut(x: &mut TensorData) -> Result<Slice<'_>, Error> {
+    let dtype = x.dtype();
+    let error = |_| Error::Dtype { dtype };
+    Ok(match dtype {
+        DType::F16 => x.as_mut_slice::<half::f16>().map_err(error)?.into(),
+        DType::BF16 => x.as_mut_slice::<half::bf16>().map_err(error)?.into(),
+        _ => x.as_mut_slice::<f32>().map_err(error)?.into(),
+    })
 }

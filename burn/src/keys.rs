@@ -34,12 +34,14 @@ pub struct Keys {
     step: u32,
     sample: u16,
     first_row: u64,
+    #[serde(default)]
+    sampling: bool,
 }
 
 impl Keys {
     /// Those of step 0.
     pub const fn new(seed: u64) -> Self {
-        Self { seed, step: 0, sample: 0, first_row: 0 }
+        Self { seed, step: 0, sample: 0, first_row: 0, sampling: false }
     }
 
     /// Those of another step.
@@ -58,6 +60,18 @@ impl Keys {
     #[must_use]
     pub const fn with_first_row(self, row: u64) -> Self {
         Self { first_row: row, ..self }
+    }
+
+    /// The same with dropout on in evaluation too, in every layer that drops in training: for Monte Carlo samples, which
+    /// [`MonteCarlo`](crate::MonteCarlo) draws.
+    #[must_use]
+    pub const fn with_sampling(self, sampling: bool) -> Self {
+        Self { sampling, ..self }
+    }
+
+    /// Whether dropout is on in evaluation too.
+    pub const fn is_sampling(self) -> bool {
+        self.sampling
     }
 
     /// The step.

@@ -45,7 +45,9 @@
 //! # Finding your way
 //!
 //! - [`Dropout`] and its kin are layers, with Burn's habits; [`Layers`] numbers them, and [`Keys`] says which step it is.
-//! - [`dropout()`] is the function below: any [`Mask`](wgpu_dropout::Mask) of the library on a tensor.
+//! - [`dropout()`] is the function below: any [`Mask`](wgpu_dropout::Mask) of the library on a tensor; [`drop_block()`],
+//!   [`fused()`] and [`drop_connect()`] are passes on several.
+//! - [`MonteCarlo`] predicts with uncertainty: samples of a trained model with dropout on, and what they say.
 //! - [`DropoutBackend`] is what Burn's backends do: on wgpu they launch the library's WGSL through CubeCL, in Burn's own stream,
 //!   lazily where Burn's fusion is on; on Flex and NdArray they compute the reference.
 //!
@@ -66,6 +68,7 @@ mod functions;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod host;
 mod keys;
+mod monte_carlo;
 mod nn;
 mod pass;
 
@@ -73,6 +76,7 @@ pub use backend::{DropoutBackend, dropout};
 pub use error::Error;
 pub use functions::{drop_block, drop_connect, fused};
 pub use keys::{Keys, Layers};
+pub use monte_carlo::{Entropies, MonteCarlo, Statistics, Uncertainty};
 pub use nn::{
     AlphaDropout, AlphaDropoutConfig, DropBlock, DropBlockConfig, DropConnectLinear, DropConnectLinearConfig, DropPath,
     DropPathConfig, Dropout, Dropout1d, Dropout1dConfig, Dropout2d, Dropout2dConfig, Dropout3d, Dropout3dConfig,

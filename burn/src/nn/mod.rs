@@ -15,8 +15,13 @@ pub use passes::{
     DropBlock, DropBlockConfig, DropConnectLinear, DropConnectLinearConfig, FusedDropout, FusedDropoutConfig,
 };
 
-/// As Burn's own dropout: the device says that there is a backward pass, and the flag that the layer takes part in it.
-fn is_active(training: &Param<Flag>, device: &Device) -> bool {
+/// As Burn's own dropout: the device says that there is a backward pass, and the flag that the layer takes part in it. Under
+/// keys of Monte Carlo samples, whatever the device, so that all else stays in evaluation.
+fn is_active(training: &Param<Flag>, device: &Device, keys: Keys) -> bool {
+    if keys.is_sampling() {
+        // The flag that training would have: evaluation clears it, and so does freezing, which is to last.
+        return training.clone().train().is_enabled();
+    }
     training.is_enabled() && device.is_autodiff()
 }
 
@@ -117,7 +122,7 @@ macro_rules! layer {
         }
 
         impl $layer {
-            /// Drops, in training; the input itself otherwise.
+            /// Drops, in training and under the keys of [Monte Carlo samples](crate::MonteCarlo); the input itself otherwise.
             ///
             /// # Shapes
             #[doc = concat!("Input and output: `", $shapes, "`.")]
@@ -126,11 +131,10 @@ macro_rules! layer {
             /// Where [`dropout`](crate::dropout()) has an error: on a device that has no kernels here, for a type of elements
             /// that is none of f32, f16 and bf16, or for rows past what the generator can address.
             pub fn forward<$($rank)*>(&self, x: $tensor, keys: Keys) -> $tensor {
-                if is_active(&self.training, &x.device()) { self.sample(x, keys) } else { x }
+                if is_active(&self.training, &x.device(), keys) { self.sample(x, keys) } else { x }
             }
 
-            /// Drops, in training or not: for Monte Carlo dropout, a sample each
-            /// [`Keys::with_sample`](crate::Keys::with_sample).
+            /// Drops, in training or not.
             ///
             /// # Panics
             /// As [`forward`](Self::forward).

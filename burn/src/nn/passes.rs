@@ -67,7 +67,7 @@ impl DropBlock {
     /// # Panics
     /// Where [`drop_block`](crate::drop_block()) has an error, or [`mask`](Self::mask).
     pub fn forward(&self, x: Tensor<4>, keys: Keys) -> Tensor<4> {
-        if is_active(&self.training, &x.device()) { self.sample(x, keys) } else { x }
+        if is_active(&self.training, &x.device(), keys) { self.sample(x, keys) } else { x }
     }
 
     /// Drops, in training or not.
@@ -173,7 +173,7 @@ impl FusedDropout {
     /// # Panics
     /// Where [`fused`](crate::fused()) has an error.
     pub fn forward<const D: usize>(&self, x: Tensor<D>, residual: Option<Tensor<D>>, keys: Keys) -> Tensor<D> {
-        let training = is_active(&self.training, &x.device());
+        let training = is_active(&self.training, &x.device(), keys);
         let bias = self.bias.as_ref().map(Param::val);
         let y = self.work(&x.dims(), training, keys).and_then(|work| fused(x, bias, residual, &work));
         y.unwrap_or_else(|error| panic!("{error}"))
@@ -190,7 +190,7 @@ impl FusedDropout {
             return Ok(fused);
         }
         let rows = self.rows.with_training(training).mask(of_rows);
-        Ok(fused.with_row_keep(rows.at(first(row(&shape[1..shape.len() - 1]))))?)
+        Ok(fused.with_row_keep(rows.at(first(row(shape.get(1..shape.len() - 1).unwrap_or_default()))))?)
     }
 }
 
@@ -263,7 +263,7 @@ impl DropConnectLinear {
     /// # Panics
     /// Where [`drop_connect`](crate::drop_connect()) has an error.
     pub fn forward(&self, x: Tensor<2>, keys: Keys) -> Tensor<2> {
-        let y = match is_active(&self.training, &x.device()) {
+        let y = match is_active(&self.training, &x.device(), keys) {
             true => self.sample(x, keys).unwrap_or_else(|error| panic!("{error}")),
             false => x.matmul(self.weight.val().transpose()),
         };

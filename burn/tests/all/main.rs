@@ -4,6 +4,7 @@
 mod forward;
 mod gradients;
 mod layers;
+mod monte_carlo;
 mod passes;
 mod resume;
 mod support;

@@ -167,6 +167,9 @@ fn layers_are_passes_of_the_library() {
         "fused, in evaluation",
     );
 
+    let row = layer.clone().forward(tensor(numbers(COLUMNS), [COLUMNS], &inference), None, keys());
+    assert_same(&read(row), &relu[..COLUMNS], "fused, of one axis");
+
     let layer = DropBlockConfig::new(0.2, [3, 3]).init(&mut layers);
     let blocks = DropBlock::new(0.2, &[3, 3]).unwrap().with_scaling(BlockScaling::Expected);
     let x = numbers(4 * 2 * 10 * 11);
