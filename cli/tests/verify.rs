@@ -7,7 +7,7 @@ use std::process::Output;
 use common::{Files, fails, run};
 use serde_json::Value;
 
-const CHECKS: usize = 54;
+const CHECKS: usize = 62;
 
 fn json(files: &Files) -> Value {
     serde_json::from_slice(&files.read("verify.json")).unwrap()
@@ -131,6 +131,23 @@ fn wrong_kernels_are_found_and_named() {
         ("count", "values: known block scales", "Count of blocks of "),
         ("listed", "masks: kept rows", "listed, "),
         ("comparison", "values: audits", "element 0 is wrong"),
+        ("relu", "values: fused", "relu of 64 columns, f16: element "),
+        ("gelu", "values: fused", "gelu of 3 columns, f32: element "),
+        ("row-keep", "values: fused", "relu of 64 columns, f16: element "),
+        ("slope", "values: gradients of fused", "gradient of relu of 64 columns, bf16: element "),
+        ("column-sums", "values: gradients of fused", "gradient of relu of 64 columns, bf16"),
+        ("causal", "values: softmax", "6 queries, 7 keys, factor 0.5, causal true, f32: element 14"),
+        ("row-mean", "values: gradients of softmax", "gradient, 6 queries, 7 keys"),
+        ("carried", "values: products", "the product, 7 examples, 12 outputs, 33 inputs"),
+        ("examples", "values: products", "gradient, 5 examples, 9 outputs, 64 inputs"),
+        ("squares", "values: products", "variance, 5 examples"),
+        ("first-sample", "values: products", "samples, 5 examples"),
+        ("sample", "values: samples", "sample 1 of inverted, f32: element "),
+        ("welford", "values: statistics", "variance, f32: element 0: "),
+        ("merged", "values: statistics", "variance, f32: element "),
+        ("last-class", "values: uncertainty", "probability, 7 classes, f32: element 0: "),
+        ("lanes", "values: uncertainty", "expected entropy, 40 classes, f16: element "),
+        ("information", "values: uncertainty", "mutual information, 7 classes, f32: element 0: "),
     ] {
         let files = Files::new();
         // One adapter is enough: that the others pass is asked of crashes and hangs below.

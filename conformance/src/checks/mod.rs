@@ -4,6 +4,8 @@ mod blocks;
 mod family;
 mod generators;
 mod masks;
+mod monte_carlo;
+mod passes;
 mod values;
 
 use std::pin::Pin;
@@ -107,4 +109,12 @@ pub(crate) const ALL: &[Check] = checks! {
     Values family "selection" selection
     Values family "dropped NaN" dropped_nan
     Values family "separate roundings" separate_roundings
+    Values passes "fused" fused
+    Values passes "gradients of fused" fused_gradients
+    Values passes "softmax" softmax
+    Values passes "gradients of softmax" softmax_gradients
+    Values passes "products" products
+    Values monte_carlo "samples" samples
+    Values monte_carlo "statistics" statistics
+    Values monte_carlo "uncertainty" uncertainty
 };
