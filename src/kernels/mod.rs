@@ -118,6 +118,12 @@ fn public_text(generator: Generator, names: &[&'static str]) -> String {
     texts.join("\n")
 }
 
+/// Whether a text is in any kernel.
+#[cfg(feature = "internal-faults")]
+pub(crate) fn a_fragment_has(text: &str) -> bool {
+    fragment::ALL.iter().any(|fragment| fragment.text.contains(text))
+}
+
 /// The text of a generator alone.
 pub(crate) fn generator_text(generator: Generator) -> &'static str {
     fragment::Fragment::find(generator_fragment(generator)).map_or("", |fragment| fragment.text)

@@ -10,9 +10,7 @@ mod values;
 
 use std::pin::Pin;
 
-use wgpu_dropout::Error;
-
-use crate::{Outcome, Subject, Suite};
+use crate::{Outcome, Subject, Suite, outcome::Stop};
 
 /// What a check is about. Masks are exact everywhere; values are as exact as WGSL and the hardware are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +39,7 @@ pub struct Check {
     pub(crate) run: for<'a> fn(&'a Suite, &'a Subject, &'a mut Outcome) -> Running<'a>,
 }
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
+type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Stop>> + 'a>>;
 
 /// The checks of a topic, from functions of the module with its name.
 macro_rules! checks {

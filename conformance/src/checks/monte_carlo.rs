@@ -1,29 +1,30 @@
 //! Monte Carlo samples, statistics over them, and uncertainty.
 
 use half::{bf16, f16};
-use wgpu_dropout::{Context, Dropout, Element, Error, Generator, Kind, Samples, Statistics, Uncertainty, reference};
+use wgpu_dropout::{Context, Dropout, Element, Generator, Kind, Samples, Statistics, Uncertainty, reference};
 
 use super::{
     family::contexts,
     passes::{compare_bits, compare_near, numbers, of_type_in_turn},
 };
-use crate::{Outcome, Subject, Suite, cases::KEY};
+use crate::{Outcome, Subject, Suite, cases::KEY, outcome::Stop};
 
 /// The first and the last samples of a key, of every kind.
-pub async fn samples(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn samples(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for (number, context) in contexts(subject).into_iter().chain([subject.tiny()]).enumerate() {
         for (turn, &kind) in (number..).zip(Kind::ALL) {
             let generator = Generator::ALL[turn % Generator::ALL.len()];
             let mask = Dropout::of_kind(kind, 0.3)?.with_generator(generator).mask(KEY).at([0, 5][turn / 2 % 2]);
             for samples in [Samples::new(mask, 0, 3)?, Samples::new(mask, 65_534, 2)?] {
                 of_type_in_turn!(turn, draw(context, outcome, samples))?;
+                outcome.go_on()?;
             }
         }
     }
     Ok(())
 }
 
-async fn draw<T: Element>(context: &Context, outcome: &mut Outcome, samples: Samples) -> Result<(), Error> {
+async fn draw<T: Element>(context: &Context, outcome: &mut Outcome, samples: Samples) -> Result<(), Stop> {
     let x: Vec<T> = numbers(1000, 1);
     let mut y = vec![T::narrow(0.0); x.len() * samples.count() as usize];
     context.run_pass(samples.forward(&x, &mut y)).await?;
@@ -37,16 +38,17 @@ async fn draw<T: Element>(context: &Context, outcome: &mut Outcome, samples: Sam
 }
 
 /// Added in two parts, merged with a third, and all of them beside binary64.
-pub async fn statistics(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn statistics(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for (turn, context) in contexts(subject).into_iter().chain([subject.tiny()]).enumerate() {
         of_type_in_turn!(turn, accumulate(context, outcome))?;
+        outcome.go_on()?;
     }
     Ok(())
 }
 
 const ELEMENTS: usize = 301;
 
-async fn accumulate<T: Element>(context: &Context, outcome: &mut Outcome) -> Result<(), Error> {
+async fn accumulate<T: Element>(context: &Context, outcome: &mut Outcome) -> Result<(), Stop> {
     // 30 samples, whose mean is not 0.
     let samples: Vec<T> = numbers::<f32>(30 * ELEMENTS, 2).into_iter().map(|x| T::narrow(x + 100.0)).collect();
     let parts = [&samples[..13 * ELEMENTS], &samples[13 * ELEMENTS..20 * ELEMENTS], &samples[20 * ELEMENTS..]];
@@ -79,10 +81,11 @@ async fn accumulate<T: Element>(context: &Context, outcome: &mut Outcome) -> Res
 }
 
 /// Few classes and many, added, merged and finished.
-pub async fn uncertainty(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn uncertainty(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for (number, context) in contexts(subject).into_iter().chain([subject.tiny()]).enumerate() {
         for (turn, classes) in (number..).zip([7, 40]) {
             of_type_in_turn!(turn, classify(context, outcome, classes))?;
+            outcome.go_on()?;
         }
     }
     Ok(())
@@ -90,7 +93,7 @@ pub async fn uncertainty(_: &Suite, subject: &Subject, outcome: &mut Outcome) ->
 
 const ROWS: usize = 9;
 
-async fn classify<T: Element>(context: &Context, outcome: &mut Outcome, classes: usize) -> Result<(), Error> {
+async fn classify<T: Element>(context: &Context, outcome: &mut Outcome, classes: usize) -> Result<(), Stop> {
     let of = Uncertainty::new(ROWS as u64, classes as u64)?;
     let logits: Vec<T> = numbers(6 * ROWS * classes, 3);
     let (first, second) = logits.split_at(4 * ROWS * classes);
