@@ -7,7 +7,7 @@ use std::process::Output;
 use common::{Files, fails, run};
 use serde_json::Value;
 
-const CHECKS: usize = 62;
+const CHECKS: usize = 63;
 
 /// In the names of four checks that take no time, the third of which is [`THIRD`].
 const QUICK: &str = "block";
@@ -153,6 +153,7 @@ fn wrong_kernels_are_found_and_named() {
         ("count", "values: known block scales", "Count of blocks of "),
         ("listed", "masks: kept rows", "listed, "),
         ("comparison", "values: audits", "element 0 is wrong"),
+        ("residual", "values: known passes", "fused none, f32, threefry: element "),
         ("relu", "values: fused", "relu of 64 columns, f16: element "),
         ("gelu", "values: fused", "gelu of 3 columns, f32: element "),
         ("row-keep", "values: fused", "relu of 64 columns, f16: element "),

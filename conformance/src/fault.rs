@@ -118,6 +118,8 @@ pub enum Fault {
     Listed,
     /// Audits: the first element is not looked at.
     Comparison,
+    /// The residual is not added.
+    Residual,
     /// Relu: a −0 and a NaN with a sign are taken for numbers below 0.
     Relu,
     /// Gelu: a digit of a constant.
@@ -196,6 +198,7 @@ impl Fault {
         Self::Count,
         Self::Listed,
         Self::Comparison,
+        Self::Residual,
         Self::Relu,
         Self::Gelu,
         Self::RowKeep,
@@ -257,6 +260,7 @@ impl Fault {
             Self::Count => "count",
             Self::Listed => "listed",
             Self::Comparison => "comparison",
+            Self::Residual => "residual",
             Self::Relu => "relu",
             Self::Gelu => "gelu",
             Self::RowKeep => "row-keep",
@@ -347,6 +351,7 @@ impl Fault {
             ),
             Self::Listed => ("position + firstTrailingBit(keep)", "position + firstLeadingBit(keep)"),
             Self::Comparison => ("differs && !open);", "differs && !open && i != 0u);"),
+            Self::Residual => ("return residual + rounded(selected, hidden_zero());", "return selected;"),
             Self::Relu => (
                 "let is_negative = (bits > vec4<i32>(NEGATIVE_ZERO)) & (bits <= vec4<i32>(MINUS_INFINITY));",
                 "let is_negative = bits < vec4<i32>(0);",

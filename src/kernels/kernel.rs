@@ -15,6 +15,9 @@ use super::{
 };
 use crate::{Activation, Dtype, Generator, MaskFormat, audit::Bits, fused, role::Role};
 
+/// How `random/normal` reads the table of normals.
+pub(super) const NORMAL_ENTRY: &str = "fn dropout_normal_entry(i: u32) -> vec2<u32> { return normal_table[i].xy; }\n";
+
 /// One compute kernel: a small value that names a WGSL text. Equal kernels have equal texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kernel {
@@ -307,7 +310,7 @@ impl Kernel {
         }
         if let Some((group, binding)) = self.normal_table_binding() {
             text += &format!("@group({group}) @binding({binding}) var<uniform> normal_table: array<vec4<u32>, 512>;\n");
-            text += "fn dropout_normal_entry(i: u32) -> vec2<u32> { return normal_table[i].xy; }\n";
+            text += NORMAL_ENTRY;
         }
         for fragment in fragments {
             // One text for all tensors.

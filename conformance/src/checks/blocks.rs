@@ -115,7 +115,7 @@ pub async fn audits(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Resu
     let mask = Dropout::new(0.3)?.mask(KEY).at(7);
     let x: Vec<f32> = (0..3000).map(|i| i as f32 + 1.0).collect();
     let y = reference::forward(&mask, &x)?;
-    for context in contexts(subject) {
+    for (number, context) in contexts(subject).into_iter().enumerate() {
         let operation = Operation::Forward(mask);
         let right = context.audit(operation, &x, &y).await?;
         outcome.compare(right.is_right(), || format!("what is right: {right}"));
@@ -127,9 +127,12 @@ pub async fn audits(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Resu
             outcome.compare(audit.mismatches == 1 && found, || format!("element {wrong} is wrong: {audit}"));
         }
         outcome.go_on()?;
-        let stale = Key { stream: KEY.stream.wrapping_add(1), ..KEY };
-        let audit = context.audit(Operation::Forward(mask.with_key(stale)), &x, &y).await?;
-        outcome.compare(audit.to_string().contains("step"), || format!("another step: {audit}"));
+        // The host looks for what explains it, with kernels that others checks have.
+        if number == 0 {
+            let stale = Key { stream: KEY.stream.wrapping_add(1), ..KEY };
+            let audit = context.audit(Operation::Forward(mask.with_key(stale)), &x, &y).await?;
+            outcome.compare(audit.to_string().contains("step"), || format!("another step: {audit}"));
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod blocks;
 mod family;
 mod generators;
+mod known_passes;
 mod masks;
 mod monte_carlo;
 mod passes;
@@ -107,6 +108,7 @@ pub(crate) const ALL: &[Check] = checks! {
     Values family "selection" selection
     Values family "dropped NaN" dropped_nan
     Values family "separate roundings" separate_roundings
+    Values known_passes "known passes" known_passes
     Values passes "fused" fused
     Values passes "gradients of fused" fused_gradients
     Values passes "softmax" softmax
