@@ -15,7 +15,8 @@ pub struct Outcome {
     pub note: Option<String>,
     /// Whether a check ends where so many differences are known as are shown.
     #[serde(skip)]
-    pub(crate) is_short: bool,
+    #[doc(hidden)]
+    pub is_short: bool,
 }
 
 /// Why a check ends before all is compared.

@@ -122,7 +122,7 @@ fn public_text(generator: Generator, names: &[&'static str]) -> String {
 }
 
 /// Whether a text may be in a kernel.
-#[cfg(feature = "internal-faults")]
+#[cfg(all(feature = "gpu", feature = "internal-faults"))]
 pub(crate) fn a_fragment_has(text: &str) -> bool {
     fragment::ALL.iter().any(|fragment| fragment.text.contains(text)) || kernel::NORMAL_ENTRY.contains(text)
 }
