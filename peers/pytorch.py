@@ -40,6 +40,9 @@ IMAGES = (64, 64, 56, 56)
 BLOCK = 7
 # Elements of a sample of stochastic depth.
 SAMPLE = 1 << 16
+# Columns of the passes around dropout, and the batch, outputs and inputs of DropConnect.
+COLUMNS = 1024
+CONNECT = (64, 512, 512)
 # Together, the rotated inputs are larger than the cache of any GPU.
 ROTATED_BYTES = 256 << 20
 
@@ -215,6 +218,85 @@ def drop_block_subjects(device):
     ], x[0], []
 
 
+def pass_subjects(device, n):
+    """What surrounds dropout, beside a copy: bias, gelu and residual, and a softmax; both of rows of COLUMNS elements."""
+    torch.manual_seed(42)
+    sets = max(1, min(32, ROTATED_BYTES // (n * 12)))
+    # From 1 to 2: gelu is far from 0 there, and no exponential is small.
+    x = [(torch.arange(n, device=device) % 1000).float() / 1000 + 1 for _ in range(sets)]
+    residual = torch.full((n // COLUMNS, COLUMNS), 3.0, device=device)
+    bias = torch.full((COLUMNS,), 0.5, device=device)
+    target = torch.empty(n, device=device)
+    ones = torch.ones(n // COLUMNS, COLUMNS, device=device)
+    generator = "philox" if device == "cuda" else "mersenne twister or MKL"
+
+    def fused(x):
+        return F.dropout(F.gelu(x.view(-1, COLUMNS) + bias), P, True) + residual
+
+    def softmax(x):
+        return F.dropout(torch.softmax(x.view(-1, COLUMNS), -1), P, True)
+
+    def forward(function):
+        return lambda turn: (function(x[turn % sets]).view(-1), None)
+
+    def both(function):
+        leaf = [tensor.clone().requires_grad_() for tensor in x]
+
+        def call(turn):
+            source = leaf[turn % sets]
+            y = function(source)
+            return y.detach().view(-1), torch.autograd.grad(y, source, ones)[0]
+
+        return call
+
+    def check_kept(y, kept, expected):
+        assert torch.allclose(y[kept], expected.view(-1)[kept], rtol=1e-4), "a kept element is another"
+        return ~kept
+
+    def check_fused(y, x):
+        expected = F.gelu(x.view(-1, COLUMNS) + bias) * SCALE + residual
+        return check_kept(y, y != 3.0, expected)
+
+    def check_softmax(y, x):
+        return check_kept(y, y != 0, torch.softmax(x.view(-1, COLUMNS), -1) * SCALE)
+
+    return [
+        Subject("copy", "", 8, lambda turn: (target.copy_(x[turn % sets]), None)),
+        Subject("pytorch F.dropout(F.gelu(x + b)) + r forward", generator, 12, forward(fused), check=check_fused),
+        Subject("pytorch F.dropout(F.gelu(x + b)) + r forward + backward", generator, 24, both(fused), check=check_fused),
+        Subject("pytorch F.dropout(softmax(x)) forward", generator, 8, forward(softmax), check=check_softmax),
+        Subject("pytorch F.dropout(softmax(x)) forward + backward", generator, 20, both(softmax), check=check_softmax),
+    ], x[0], []
+
+
+def connect_subjects(device):
+    """DropConnect as PyTorch can: a dropped copy of the weights for each example, and a batched product. n are decisions."""
+    batch, outputs, inputs = CONNECT
+    n = math.prod(CONNECT)
+    weights = torch.ones(outputs, inputs, device=device)
+    x = torch.ones(batch, inputs, 1, device=device)
+    source = torch.ones(n, device=device)
+    target = torch.empty(n, device=device)
+
+    def product(_):
+        dropped = F.dropout(weights.expand(batch, outputs, inputs), P, True)
+        return torch.bmm(dropped, x).view(-1), None
+
+    def check_product(y, _):
+        # All terms are 1, so a sum tells how many are left.
+        kept = y / SCALE
+        assert torch.allclose(kept, kept.round(), atol=1e-2), "a sum is of no whole number of terms"
+        return inputs - kept.round()
+
+    generator = "philox" if device == "cuda" else "mersenne twister or MKL"
+    bytes_a_decision = 4 * (outputs * inputs + batch * (inputs + outputs)) / n
+    op = f"pytorch bmm(F.dropout(W), x), batch {batch}, {outputs} × {inputs}"
+    return [
+        Subject("copy", "", 8, lambda turn: (target.copy_(source), None)),
+        Subject(op, generator, bytes_a_decision, product, check=check_product),
+    ], source, []
+
+
 def check(subject, x):
     """Checks every element and the number of dropped ones; gives the measured rate."""
     n = x.numel()
@@ -283,7 +365,11 @@ def cases(device, sizes):
     """For each size what is measured there, made when its turn comes."""
     for n in sizes:
         yield n, *subjects(device, n)
+    for n in sizes:
+        if n >= COLUMNS:
+            yield n, *pass_subjects(device, n)
     yield math.prod(IMAGES), *drop_block_subjects(device)
+    yield math.prod(CONNECT), *connect_subjects(device)
 
 
 def size(n):

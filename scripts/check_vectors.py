@@ -28,6 +28,7 @@ FILES = [ROOT / "conformance" / "vectors" / "conformance_v1.json", ROOT / "tests
 REQUIRED = [  # of conformance_v1.json
     *("blocks", "thresholds", "uniforms", "masks", "views", "values"),
     *("normals", "kinds", "strided", "shared", "gathered", "drop_blocks"),
+    *("fused", "samples", "products"),
 ]
 
 SHOWN = 3  # wrong entries of a section
@@ -149,6 +150,44 @@ def check_drop_block(entry):
     yield "scale_expected", words(entry["scale_expected"]), bits(mask.scale_expected())
 
 
+def pattern(entry, name):
+    return np.array(words(entry[name]), dtype=np.uint32)
+
+
+def compared(name, entry, dtype, actual):
+    """A NaN stands for any NaN."""
+    expected = pattern(entry, name)
+    if len(actual) == len(expected):
+        actual = np.where(form.is_nan(dtype, actual) & form.is_nan(dtype, expected), expected, actual)
+    return name, expected.tolist(), actual.tolist()
+
+
+def check_fused(entry):
+    dtype, columns = entry["dtype"], int(entry["columns"])
+    row_key = entry["generator"], int(entry["row_seed"]), int(entry["row_stream"])
+    rows = row_key, float(entry["row_p"]), int(entry["row_start"])
+    of = dtype, entry["activation"], key_of(entry), float(entry["p"]), int(entry["start"]), rows, columns
+    x, bias, residual, dy = (pattern(entry, name) for name in ("x", "bias", "residual", "dy"))
+    yield compared("y", entry, dtype, form.fused(*of, x, bias, residual))
+    yield compared("dx", entry, dtype, form.fused_gradient(*of, x, bias, dy))
+
+
+def check_samples(entry):
+    dtype, first, count = entry["dtype"], int(entry["first_sample"]), int(entry["samples"])
+    of = dtype, key_of(entry), float(entry["p"]), int(entry["start"])
+    yield compared("y", entry, dtype, form.samples(*of, first, count, pattern(entry, "x")))
+
+
+def check_product(entry):
+    shape = (int(entry[name]) for name in ("masks", "batch", "outputs", "inputs"))
+    of = form.DropConnect(key_of(entry), float(entry["p"]), int(entry["start"]), *shape)
+    w, x, dy = (pattern(entry, name).view(np.float32) for name in ("w", "x", "dy"))
+    sums = {"y": of.product(w, x), "dx": of.input_gradient(w, dy), "dw": of.weights_gradient(x, dy)}
+    for name, actual in sums.items():
+        # A sum of nothing is +0.
+        yield name, words(entry[name]), (actual + np.float32(0)).view(np.uint32).tolist()
+
+
 SECTIONS = {
     "blocks": check_block,
     "thresholds": check_threshold,
@@ -162,6 +201,9 @@ SECTIONS = {
     "shared": check_shared,
     "gathered": check_gathered,
     "drop_blocks": check_drop_block,
+    "fused": check_fused,
+    "samples": check_samples,
+    "products": check_product,
 }
 
 

@@ -316,6 +316,85 @@ def is_nan(dtype, bits):
     return (bits & np.uint32(magnitude)) > np.uint32(infinity)
 
 
+# Passes.
+
+
+def fused(dtype, activation, key, p, start, rows, columns, x, bias, residual):
+    """Bias, activation, dropout, row keep and residual. `rows` is the key, p and start of the rows."""
+    wide, keep, row_keep, row_scale = fused_parts(dtype, key, p, start, rows, columns, x)
+    with np.errstate(all="ignore"):
+        e = activated(activation, wide + widened(dtype, bias)) * scale(threshold(p))
+        e = np.where(keep, e, np.float32(0)) * row_scale
+        e = np.where(row_keep, e, np.float32(0))
+        return narrowed(dtype, widened(dtype, residual).reshape(e.shape) + e).reshape(-1)
+
+
+def fused_gradient(dtype, activation, key, p, start, rows, columns, x, bias, dy):
+    wide, keep, row_keep, row_scale = fused_parts(dtype, key, p, start, rows, columns, x)
+    with np.errstate(all="ignore"):
+        g = widened(dtype, dy).reshape(wide.shape) * row_scale * scale(threshold(p))
+        if activation == "relu":
+            g = np.where(wide + widened(dtype, bias) <= 0, np.float32(0), g)
+    return narrowed(dtype, np.where(keep & row_keep, g, np.float32(0))).reshape(-1)
+
+
+def fused_parts(dtype, key, p, start, rows, columns, x):
+    """x as rows, what is kept of it and of the rows, and the rows' scale."""
+    row_key, row_p, row_start = rows
+    wide = widened(dtype, x).reshape(-1, columns)
+    keep = keeps(uniforms(key, start, wide.size), p).reshape(wide.shape)
+    row_keep = keeps(uniforms(row_key, row_start, len(wide)), row_p)[:, None]
+    return wide, keep, row_keep, scale(threshold(row_p))
+
+
+def activated(activation, v):
+    if activation == "none":
+        return v
+    if activation == "relu":
+        return np.where(v < 0, np.float32(0), v)
+    raise ValueError(f"{activation!r} has not the same bits everywhere")
+
+
+def key_of_sample(key, sample):
+    if not 0 <= sample < 2**16:
+        raise ValueError(f"a key has no sample {sample}")
+    generator, seed, stream = key
+    return generator, seed, stream & 0xFFFF0000FFFFFFFF | sample << 32
+
+
+def samples(dtype, key, p, start, first, count, x):
+    keys = (key_of_sample(key, first + sample) for sample in range(count))
+    each = [element_kind(dtype, "inverted", "forward", key, p, start, x) for key in keys]
+    return np.concatenate([np.zeros(0, dtype=np.uint32), *each])
+
+
+class DropConnect:
+    """A product of dropped weights. All numbers are small integers, so that no order of a sum matters."""
+
+    def __init__(self, key, p, start, masks, batch, outputs, inputs):
+        if masks not in (1, batch):
+            raise ValueError(f"{masks} masks for {batch} examples")
+        decisions = keeps(uniforms(key, start, masks * outputs * inputs), p)
+        self.keep = np.broadcast_to(decisions.reshape(masks, outputs, inputs), (batch, outputs, inputs))
+        self.scale = scale(threshold(p))
+
+    def sum(self, terms, axis):
+        with np.errstate(all="ignore"):
+            return np.where(self.keep, terms * self.scale, np.float32(0)).sum(axis=axis).reshape(-1)
+
+    def product(self, w, x):
+        batch, outputs, inputs = self.keep.shape
+        return self.sum(w.reshape(1, outputs, inputs) * x.reshape(batch, 1, inputs), 2)
+
+    def input_gradient(self, w, dy):
+        batch, outputs, inputs = self.keep.shape
+        return self.sum(w.reshape(1, outputs, inputs) * dy.reshape(batch, outputs, 1), 1)
+
+    def weights_gradient(self, x, dy):
+        batch, outputs, inputs = self.keep.shape
+        return self.sum(x.reshape(batch, 1, inputs) * dy.reshape(batch, outputs, 1), 0)
+
+
 # DropBlock.
 
 

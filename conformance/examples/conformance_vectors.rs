@@ -6,6 +6,9 @@
 #[path = "../../tests/vectors/mod.rs"]
 pub mod published;
 
+#[path = "conformance_vectors/passes.rs"]
+mod passes;
+
 use half::{bf16, f16};
 use serde::Serialize;
 use wgpu_dropout::{
@@ -31,6 +34,9 @@ pub fn text() -> String {
     section(&mut text, "shared", shared());
     section(&mut text, "gathered", gathered());
     section(&mut text, "drop_blocks", drop_blocks());
+    section(&mut text, "fused", passes::fused());
+    section(&mut text, "samples", passes::samples());
+    section(&mut text, "products", passes::products());
     text + "\n}\n"
 }
 

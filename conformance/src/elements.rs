@@ -23,7 +23,7 @@ pub fn bits(dtype: Dtype, bytes: &[u8]) -> Vec<u32> {
     }
 }
 
-fn typed<T: Element>(x: &[u32]) -> Vec<T> {
+pub fn typed<T: Element>(x: &[u32]) -> Vec<T> {
     pod_collect_to_vec(&bytes(T::DTYPE, x))
 }
 

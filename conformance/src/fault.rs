@@ -118,6 +118,42 @@ pub enum Fault {
     Listed,
     /// Audits: the first element is not looked at.
     Comparison,
+    /// The residual is not added.
+    Residual,
+    /// Relu: a −0 and a NaN with a sign are taken for numbers below 0.
+    Relu,
+    /// Gelu: a digit of a constant.
+    Gelu,
+    /// Row keep: every row takes the decision of the first.
+    RowKeep,
+    /// Relu backward: at 0 the gradient passes.
+    Slope,
+    /// Sums of columns: the last of a block's rows is left out.
+    ColumnSums,
+    /// Softmax: every query sees the keys of the first.
+    Causal,
+    /// Softmax backward: the mean of a row is not subtracted.
+    RowMean,
+    /// `DropConnect`: from a row that begins inside of a word, the next word's bits are left out.
+    Carried,
+    /// `DropConnect` backward: neighbouring rows have one mask.
+    Examples,
+    /// Moments: terms are not squared.
+    Squares,
+    /// Samples of `DropConnect` begin at 0.
+    FirstSample,
+    /// All samples have one key.
+    Sample,
+    /// Statistics: the deviation from the earlier mean is squared.
+    Welford,
+    /// Statistics: merged means are taken to be the same.
+    Merged,
+    /// Uncertainty: where classes are odd the last one counts twice.
+    LastClass,
+    /// Uncertainty: invocations that share a row forget how their maxima differ.
+    Lanes,
+    /// Uncertainty: the mutual information is the predictive entropy.
+    Information,
 }
 
 impl Fault {
@@ -162,6 +198,24 @@ impl Fault {
         Self::Count,
         Self::Listed,
         Self::Comparison,
+        Self::Residual,
+        Self::Relu,
+        Self::Gelu,
+        Self::RowKeep,
+        Self::Slope,
+        Self::ColumnSums,
+        Self::Causal,
+        Self::RowMean,
+        Self::Carried,
+        Self::Examples,
+        Self::Squares,
+        Self::FirstSample,
+        Self::Sample,
+        Self::Welford,
+        Self::Merged,
+        Self::LastClass,
+        Self::Lanes,
+        Self::Information,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -206,6 +260,24 @@ impl Fault {
             Self::Count => "count",
             Self::Listed => "listed",
             Self::Comparison => "comparison",
+            Self::Residual => "residual",
+            Self::Relu => "relu",
+            Self::Gelu => "gelu",
+            Self::RowKeep => "row-keep",
+            Self::Slope => "slope",
+            Self::ColumnSums => "column-sums",
+            Self::Causal => "causal",
+            Self::RowMean => "row-mean",
+            Self::Carried => "carried",
+            Self::Examples => "examples",
+            Self::Squares => "squares",
+            Self::FirstSample => "first-sample",
+            Self::Sample => "sample",
+            Self::Welford => "welford",
+            Self::Merged => "merged",
+            Self::LastClass => "last-class",
+            Self::Lanes => "lanes",
+            Self::Information => "information",
         }
     }
 
@@ -279,6 +351,33 @@ impl Fault {
             ),
             Self::Listed => ("position + firstTrailingBit(keep)", "position + firstLeadingBit(keep)"),
             Self::Comparison => ("differs && !open);", "differs && !open && i != 0u);"),
+            Self::Residual => ("return residual + rounded(selected, hidden_zero());", "return selected;"),
+            Self::Relu => (
+                "let is_negative = (bits > vec4<i32>(NEGATIVE_ZERO)) & (bits <= vec4<i32>(MINUS_INFINITY));",
+                "let is_negative = bits < vec4<i32>(0);",
+            ),
+            Self::Gelu => ("(1.0 + 0.3275911 * z)", "(1.0 + 0.3275811 * z)"),
+            Self::RowKeep => ("dropout_add_64(parameters.rows.start, row)", "parameters.rows.start"),
+            Self::Slope => (
+                "(bits <= vec4<i32>(MINUS_INFINITY)) | (bits == vec4<i32>(0));",
+                "(bits <= vec4<i32>(MINUS_INFINITY)) & (bits != vec4<i32>(0));",
+            ),
+            Self::ColumnSums => ("min(first + ROWS_EACH, rows)", "min(first + ROWS_EACH - 1u, rows)"),
+            Self::Causal => ("clamp(rows.visible + query, 0,", "clamp(rows.visible, 0,"),
+            Self::RowMean => ("(g.first - of_row.mean)", "g.first"),
+            Self::Carried => ("(carried >> inside) | ((bits << (31u - inside)) << 1u)", "carried >> inside"),
+            Self::Examples => ("vec2<u32>(row + r, term)", "vec2<u32>(row, term)"),
+            Self::Squares => ("sums.squares + term * term", "sums.squares + abs(term)"),
+            Self::FirstSample => ("(parameters.sampling.first_sample + sample)", "sample"),
+            Self::Sample => (
+                "    return parameters.rule;",
+                "    var rule = parameters.rule; rule.stream.y &= 0xffff0000u; return rule;",
+            ),
+            Self::Welford => ("squares += delta * (x - mean);", "squares += delta * delta;"),
+            Self::Merged => ("(m2 + delta * delta * parameters.accumulation.other_weight)", "m2"),
+            Self::LastClass => ("e.y = select(0.0, e.y, last_is_whole);", "e.y += 0.0;"),
+            Self::Lanes => ("e * (part.weighted + y * part.sum)", "e * part.weighted"),
+            Self::Information => ("let difference = predictive - expected;", "let difference = predictive;"),
             Self::Rate => {
                 ("key_word(parameters.key.constants + number)", "key_word(parameters.key.word + 5u + number)")
             }

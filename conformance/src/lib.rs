@@ -26,6 +26,7 @@ mod steps;
 mod subject;
 pub mod vectors;
 
+use outcome::Stop;
 use wgpu_dropout::Error;
 
 pub use checks::{About, Check};
@@ -51,11 +52,15 @@ impl Suite {
         checks::ALL
     }
 
-    /// Runs one check. An error of the device ends it, and is part of the outcome.
+    /// Runs one check. An error of the device ends it, and is part of the outcome. With a planted mistake it ends with the
+    /// first differences.
     pub async fn run(&self, check: &Check, subject: &Subject) -> Outcome {
-        let mut outcome = Outcome::default();
-        let done = (check.run)(self, subject, &mut outcome).await;
-        outcome.error = done.err().map(|error| error.to_string()).or_else(|| subject.reported());
+        let mut outcome = Outcome { is_short: subject.has_fault(), ..Outcome::default() };
+        let error = match (check.run)(self, subject, &mut outcome).await {
+            Err(Stop::Failed(error)) => Some(error.to_string()),
+            Ok(()) | Err(Stop::Enough) => None,
+        };
+        outcome.error = error.or_else(|| subject.reported());
         outcome
     }
 }

@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use wgpu_dropout::Error;
 
 /// What a check compared, and the first few differences.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -12,6 +13,22 @@ pub struct Outcome {
     /// What a passed check leaves open on this device.
     #[serde(default)]
     pub note: Option<String>,
+    /// Whether a check ends where so many differences are known as are shown.
+    #[serde(skip)]
+    #[doc(hidden)]
+    pub is_short: bool,
+}
+
+/// Why a check ends before all is compared.
+pub(crate) enum Stop {
+    Failed(Error),
+    Enough,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 const SHOWN: usize = 4;
@@ -31,6 +48,11 @@ impl Outcome {
             None if *compared == 0 => Some("nothing was compared".to_owned()),
             None => Some(format!("{mismatches} of {compared} comparisons differ")),
         }
+    }
+
+    /// Where a check may end.
+    pub(crate) fn go_on(&self) -> Result<(), Stop> {
+        if self.is_short && self.first.len() == SHOWN { Err(Stop::Enough) } else { Ok(()) }
     }
 
     /// Says what is left open, unless this holds.

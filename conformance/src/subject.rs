@@ -15,6 +15,7 @@ pub struct Subject {
     /// The ordinary device with the kernels that other devices use.
     others: Vec<(Schedule, Context)>,
     reported: Reported,
+    has_fault: bool,
 }
 
 /// The first thing that a device said outside of a call: in browsers every error, elsewhere a loss.
@@ -68,11 +69,14 @@ impl Subject {
     /// # Errors
     /// As [`open`](Self::open), and [`Error::Unsupported`] when the mistake has no place in the shaders any more.
     pub async fn open_with(adapter: &wgpu::Adapter, fault: Option<Fault>) -> Result<Self, Error> {
-        let options = Options::default();
+        let mut options = Options::default();
+        if let Some(fault) = fault {
+            let (text, other) = fault.replace();
+            options = options.with_replaced_text(text, other);
+        }
         let reported = Reported::default();
-        let mut planted = Planted { fault, done: false };
         let (device, queue) = open(adapter, &reported, |_| {}).await?;
-        let context = planted.context(&device, &queue, options)?;
+        let context = Context::with_options(device.clone(), queue.clone(), options)?;
         // Browsers give no device less than WebGPU's default limits: there this is an ordinary device.
         let small = options.with_workgroup_size(8).with_immediates(false);
         // And an adapter gives one device only.
@@ -84,19 +88,15 @@ impl Subject {
             limits.max_compute_workgroups_per_dimension = 2;
         })
         .await?;
-        let tiny = planted.context(&tiny_device, &tiny_queue, small)?;
+        let tiny = Context::with_options(tiny_device, tiny_queue, small)?;
         let mut others = vec![];
         for &schedule in Schedule::ALL.iter().filter(|&&schedule| schedule != context.target().schedule) {
-            let other = planted.context(&device, &queue, options.with_schedule(schedule))?;
+            let other = Context::with_options(device.clone(), queue.clone(), options.with_schedule(schedule))?;
             // So that its kernels for f16 are those that such a device would use.
             other.probe_f16().await?;
             others.push((schedule, other));
         }
-        if let (Some(fault), false) = (fault, planted.done) {
-            let reason = format!("no kernel has the text of the fault '{}'", fault.name());
-            return Err(Error::Unsupported { device: adapter.get_info().name, reason, source: None });
-        }
-        Ok(Self { context, tiny, others, reported })
+        Ok(Self { context, tiny, others, reported, has_fault: fault.is_some() })
     }
 
     /// Contexts with the kernels that other devices use: on a processor those for GPUs.
@@ -118,6 +118,10 @@ impl Subject {
     /// elements take several chunks, and each of them several dispatches.
     pub(crate) fn tiny(&self) -> &Context {
         &self.tiny
+    }
+
+    pub(crate) fn has_fault(&self) -> bool {
+        self.has_fault
     }
 
     /// What a device said since the last call of this.
@@ -318,27 +322,6 @@ impl Subject {
         receiver.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
         let view = staging.get_mapped_range(..).map_err(|error| failed(error.to_string()))?;
         Ok(view.to_vec())
-    }
-}
-
-/// A mistake to make wherever a context's kernels have its text.
-struct Planted {
-    fault: Option<Fault>,
-    done: bool,
-}
-
-impl Planted {
-    fn context(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, options: Options) -> Result<Context, Error> {
-        if let Some(fault) = self.fault {
-            let (text, other) = fault.replace();
-            let context = Context::with_options(device.clone(), queue.clone(), options.with_replaced_text(text, other));
-            // Not an error yet: other kernels may have it.
-            if let Ok(context) = context {
-                self.done = true;
-                return Ok(context);
-            }
-        }
-        Context::with_options(device.clone(), queue.clone(), options)
     }
 }
 

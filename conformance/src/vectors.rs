@@ -1,10 +1,14 @@
 //! The published known answers as this project reads and writes them: conformance/vectors/conformance_v1.json, whose format
 //! is described in docs/format.md.
 
+mod passes;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wgpu_dropout::{
     BlockMask, BlockScaling, DropBlock, Dropout, Dtype, Error, Generator, Key, Kind, Mask, Operation, View,
 };
+
+pub use passes::{FusedAnswer, ProductAnswer, SamplesAnswer};
 
 /// The whole file. One section a field, in the file's order.
 #[derive(Debug, Deserialize)]
@@ -22,6 +26,9 @@ pub struct Vectors {
     pub shared: Vec<SharedAnswer>,
     pub gathered: Vec<GatheredAnswer>,
     pub drop_blocks: Vec<BlockAnswer>,
+    pub fused: Vec<FusedAnswer>,
+    pub samples: Vec<SamplesAnswer>,
+    pub products: Vec<ProductAnswer>,
 }
 
 /// What a generator makes of a counter and a key: 4 and 2 words with Philox.

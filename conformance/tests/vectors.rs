@@ -8,7 +8,10 @@ mod conformance_vectors;
 use conformance_vectors::published;
 use half::{bf16, f16};
 use wgpu_dropout::{Dropout, Dtype, Element, Generator, KEEP_RULE_VERSION, Kind, Operation, reference};
-use wgpu_dropout_conformance::vectors::{Direction, KindValues, Normals, Packed, PackedBits, Values, Vectors};
+use wgpu_dropout_conformance::vectors::{
+    Direction, FusedAnswer, KindValues, Normals, Packed, PackedBits, ProductAnswer, SamplesAnswer, Values, Vectors,
+    Words,
+};
 
 #[test]
 fn the_file_is_what_scripts_conformance_sh_writes() {
@@ -100,6 +103,72 @@ fn the_reference_agrees_with_every_entry_of_the_family() {
         let words = reference::gathered_keep_mask(&known.mask().unwrap(), length, &known.ids.0).unwrap();
         assert_eq!(known.bits, PackedBits::new(length, &words), "{known:?}");
     }
+}
+
+#[test]
+fn the_reference_agrees_with_every_entry_of_the_passes() {
+    let vectors = Vectors::read();
+    for known in &vectors.fused {
+        match known.dtype {
+            Dtype::F32 => fused::<f32>(known),
+            Dtype::F16 => fused::<f16>(known),
+            _ => fused::<bf16>(known),
+        }
+    }
+    for known in &vectors.samples {
+        match known.dtype {
+            Dtype::F32 => samples::<f32>(known),
+            Dtype::F16 => samples::<f16>(known),
+            _ => samples::<bf16>(known),
+        }
+    }
+    for known in &vectors.products {
+        let (of, [w, x, dy]) = (known.product().unwrap(), [&known.w, &known.x, &known.dy].map(elements::<f32>));
+        let (mut y, mut dx, mut dw) = (dy.clone(), x.clone(), w.clone());
+        reference::run_pass(of.forward(&w, &x, &mut y)).unwrap();
+        reference::run_pass(of.backward_input(&w, &dy, &mut dx)).unwrap();
+        reference::run_pass(of.backward_weights(&x, &dy, &mut dw)).unwrap();
+        for (expected, actual) in [(&known.y, y), (&known.dx, dx), (&known.dw, dw)] {
+            assert_eq!(elements::<f32>(expected), actual, "{known:?}");
+        }
+    }
+    // Some infinity of which nothing is seen.
+    let infinite = |known: &&ProductAnswer| known.x.words.contains(&f32::INFINITY.to_bits());
+    assert!(vectors.products.iter().filter(infinite).count() >= 2);
+    assert!(vectors.products.iter().all(|known| elements::<f32>(&known.y).iter().all(|y| y.is_finite())));
+}
+
+fn elements<T: Element>(words: &Words) -> Vec<T> {
+    let size = T::DTYPE.size() as usize;
+    let bytes: Vec<u8> = words.words.iter().flat_map(|word| word.to_le_bytes().into_iter().take(size)).collect();
+    bytemuck::pod_collect_to_vec(&bytes)
+}
+
+/// The same bits; a NaN stands for any NaN.
+fn assert_same<T: Element>(expected: &Words, actual: &[T], what: &dyn std::fmt::Debug) {
+    let expected: Vec<T> = elements(expected);
+    assert_eq!(expected.len(), actual.len(), "{what:?}");
+    for (i, (expected, actual)) in expected.iter().zip(actual).enumerate() {
+        let nan = expected.widen().is_nan() && actual.widen().is_nan();
+        assert!(nan || bytemuck::bytes_of(expected) == bytemuck::bytes_of(actual), "element {i} of {what:?}");
+    }
+}
+
+fn fused<T: Element>(known: &FusedAnswer) {
+    let fused = known.fused().unwrap();
+    let [x, bias, residual, dy] = [&known.x, &known.bias, &known.residual, &known.dy].map(elements::<T>);
+    let (mut y, mut dx) = (x.clone(), x.clone());
+    reference::run_pass(fused.forward(&x, &mut y).with_bias(&bias).with_residual(&residual)).unwrap();
+    reference::run_pass(fused.backward(&dy, &mut dx).with_input(&x).with_bias(&bias)).unwrap();
+    assert_same(&known.y, &y, known);
+    assert_same(&known.dx, &dx, known);
+}
+
+fn samples<T: Element>(known: &SamplesAnswer) {
+    let x: Vec<T> = elements(&known.x);
+    let mut y = x.repeat(known.samples as usize);
+    reference::run_pass(known.samples().unwrap().forward(&x, &mut y)).unwrap();
+    assert_same(&known.y, &y, known);
 }
 
 fn kind<T: Element>(known: &KindValues, from_bits: impl Fn(u32) -> T) {

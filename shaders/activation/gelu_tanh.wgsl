@@ -15,5 +15,6 @@ fn activate_backward(v: vec4<f32>, gradient: vec4<f32>) -> vec4<f32> {
     let s = sigmoid(SLOPE * v * (1.0 + CUBIC * square));
     let slope = SLOPE * (1.0 + (3.0 * CUBIC) * square);
     // 1 - s is e^-2u s, without a cancellation.
-    return gradient * (s.value * (1.0 + v * slope * (s.exponential * s.value)));
+    // The zero comes first: of the largest numbers v and the slope would be an infinity together.
+    return gradient * (s.value * (1.0 + slope * (v * (s.exponential * s.value))));
 }

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::{Activation, Dtype, Generator, MaskFormat, audit::Bits, fused, role::Role};
 
+/// How `random/normal` reads the table of normals.
+pub(super) const NORMAL_ENTRY: &str = "fn dropout_normal_entry(i: u32) -> vec2<u32> { return normal_table[i].xy; }\n";
+
 /// One compute kernel: a small value that names a WGSL text. Equal kernels have equal texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kernel {
@@ -309,7 +312,7 @@ impl Kernel {
             // Launchers that keep tensors in one buffer have no uniform ones but the parameters.
             let space = if self.style.read_write { "storage, read_write" } else { "uniform" };
             text += &format!("@group({group}) @binding({binding}) var<{space}> normal_table: array<vec4<u32>, 512>;\n");
-            text += "fn dropout_normal_entry(i: u32) -> vec2<u32> { return normal_table[i].xy; }\n";
+            text += NORMAL_ENTRY;
         }
         for fragment in fragments {
             // One text for all tensors.

@@ -57,6 +57,9 @@ pub use kernel::Kernel;
 pub use operand::{Binding, Operand, Operands, Tensor};
 pub(crate) use parameters::words;
 pub use pass::PassPlan;
+#[cfg(feature = "internal-faults")]
+#[doc(hidden)]
+pub use pass::scenarios as pass_scenarios;
 pub use plan::{KeyPlace, Launch, Launches, Plan};
 pub use reachable::reachable;
 #[cfg(feature = "internal-faults")]
@@ -116,6 +119,12 @@ fn public_text(generator: Generator, names: &[&'static str]) -> String {
         }
     }
     texts.join("\n")
+}
+
+/// Whether a text may be in a kernel.
+#[cfg(all(feature = "gpu", feature = "internal-faults"))]
+pub(crate) fn a_fragment_has(text: &str) -> bool {
+    fragment::ALL.iter().any(|fragment| fragment.text.contains(text)) || kernel::NORMAL_ENTRY.contains(text)
 }
 
 /// The text of a generator alone.

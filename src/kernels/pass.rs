@@ -9,6 +9,8 @@ use super::{
     statistics,
     target::Target,
 };
+#[cfg(feature = "internal-faults")]
+use crate::Dtype;
 use crate::{
     Error, Pass,
     pass::{SCRATCH_ALIGNMENT, Work},
@@ -90,8 +92,23 @@ fn check_places(pass: &Pass<Tensor>) -> Result<(), Error> {
     Ok(())
 }
 
+#[cfg(feature = "internal-faults")]
+impl Pass<Tensor> {
+    /// The same with other places, for tests. The function is told of each tensor where it lies, its type and whether it is
+    /// written to, which of scratch is none.
+    #[doc(hidden)]
+    pub fn moved<Q>(&self, mut to: impl FnMut(Operand, Dtype, Option<bool>) -> Q) -> Pass<Q> {
+        let mut moved = |place: &Tensor, is_written| to(place.operand, place.dtype, is_written);
+        Pass {
+            work: self.work,
+            tensors: self.tensors.iter().map(|(role, place)| (*role, moved(place, Some(role.is_written())))).collect(),
+            scratch: self.scratch.as_ref().map(|place| moved(place, None)),
+        }
+    }
+}
+
 /// Passes that together choose every kernel.
-pub(super) fn scenarios() -> Vec<Pass<Tensor>> {
+pub fn scenarios() -> Vec<Pass<Tensor>> {
     let mut scenarios = drop_block::scenarios();
     scenarios.extend(fused::scenarios());
     scenarios.extend(softmax::scenarios());

@@ -5,8 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use half::{bf16, f16};
 use wgpu_dropout::{
-    BufferRange, Context, Dropout, Dtype, Element, Key, Mask, MaskFormat, Operation, Options, Ranges, Slices,
-    kernels::{F16Conversion, Kernel, KeyPlace, Operand, Plan, Scenario, Schedule, reachable, scenarios},
+    BufferRange, Context, Dropout, Dtype, Element, Key, Mask, MaskFormat, Operation, Options, Pass, Ranges, Slice,
+    Slices,
+    kernels::{
+        F16Conversion, Kernel, KeyPlace, Operand, PassPlan, Plan, Scenario, Schedule, Stage, Target, Tensor,
+        pass_scenarios, reachable, scenarios,
+    },
     reference,
 };
 
@@ -141,6 +145,128 @@ fn run(context: &Context, scenario: &Scenario) {
     }
 }
 
+/// Positive elements of a type, none far from 1, so that accumulators, logits and weights can be made of them.
+fn ordinary(dtype: Dtype, size: u64) -> Vec<u8> {
+    fn of<T: Element>(size: u64) -> Vec<u8> {
+        let element = |i: u64| T::narrow(((i * 37) % 65 + 4) as f32 / 32.0);
+        bytemuck::cast_slice(&(0..size / T::DTYPE.size()).map(element).collect::<Vec<_>>()).to_vec()
+    }
+    match dtype {
+        Dtype::F32 => of::<f32>(size),
+        Dtype::F16 => of::<f16>(size),
+        _ => of::<bf16>(size),
+    }
+}
+
+/// Whether two results are the same, or as near as rounding leaves the members that are not exact: their tests know the bound
+/// of each.
+fn is_near(dtype: Dtype, expected: &[u8], actual: &[u8]) -> bool {
+    fn of<T: Element>(expected: &[u8], actual: &[u8], unit: f32) -> bool {
+        let values =
+            |bytes: &[u8]| bytemuck::pod_collect_to_vec::<u8, T>(bytes).iter().map(|x| x.widen()).collect::<Vec<_>>();
+        let near = |(e, a): (f32, f32)| (e - a).abs() <= unit * (1.0 + e.abs()) || e.is_nan() && a.is_nan() || e == a;
+        values(expected).into_iter().zip(values(actual)).all(near)
+    }
+    expected == actual
+        || match dtype {
+            Dtype::F32 => of::<f32>(expected, actual, 1e-4),
+            Dtype::F16 => of::<f16>(expected, actual, 2e-3),
+            _ => of::<bf16>(expected, actual, 2e-2),
+        }
+}
+
+fn slice(dtype: Dtype, words: &mut [u32], size: u64, is_written: bool) -> Slice<'_> {
+    fn of<T: Element>(words: &mut [u32], size: u64, is_written: bool) -> Slice<'_> {
+        let elements = &mut bytemuck::cast_slice_mut::<u32, T>(words)[..(size / T::DTYPE.size()) as usize];
+        if is_written { Slice::from(elements) } else { Slice::from(&*elements) }
+    }
+    match dtype {
+        Dtype::F32 => of::<f32>(words, size, is_written),
+        Dtype::F16 => of::<f16>(words, size, is_written),
+        _ => of::<bf16>(words, size, is_written),
+    }
+}
+
+/// Runs a pass in buffers of its own, and compares all of them but the scratch.
+fn run_pass(context: &Context, pass: &Pass<Tensor>) {
+    let mut tensors = vec![];
+    let _: Pass<Operand> = pass.moved(|operand, dtype, is_written| {
+        tensors.push((operand, dtype, is_written));
+        operand
+    });
+    let mut contents = BTreeMap::new();
+    for (operand, ..) in &tensors {
+        let all: &mut Vec<u8> = contents.entry(operand.buffer).or_default();
+        if all.len() < (operand.offset + operand.size) as usize {
+            *all = content(operand.offset + operand.size);
+        }
+    }
+    let place = |all: &mut BTreeMap<u32, Vec<u8>>, operand: &Operand, bytes: &[u8]| {
+        all.get_mut(&operand.buffer).unwrap()[operand.offset as usize..][..bytes.len()].copy_from_slice(bytes);
+    };
+    for (operand, dtype, _) in &tensors {
+        place(&mut contents, operand, &ordinary(*dtype, operand.size));
+    }
+    let words = |bytes: &[u8]| -> Vec<u32> {
+        let mut bytes = bytes.to_vec();
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytemuck::pod_collect_to_vec(&bytes)
+    };
+    let buffers: BTreeMap<_, _> =
+        contents.iter().map(|(&number, bytes)| (number, buffer(context, &words(bytes)))).collect();
+    let on_device = pass.moved(|operand, dtype, _| {
+        BufferRange::new(&buffers[&operand.buffer], operand.offset, operand.size).with_dtype(dtype)
+    });
+    context.submit_pass(on_device).unwrap();
+
+    // On the CPU every tensor has a slice of its own; what is updated begins as it does in the buffers.
+    let mut copies: Vec<_> = tensors.iter().map(|(operand, dtype, _)| words(&ordinary(*dtype, operand.size))).collect();
+    let mut left = copies.iter_mut();
+    let on_host = pass.moved(|operand, dtype, is_written| {
+        slice(dtype, left.next().unwrap(), operand.size, is_written.unwrap_or(true))
+    });
+    reference::run_pass(on_host).unwrap();
+    for ((operand, dtype, is_written), copy) in tensors.iter().zip(&copies) {
+        let [actual] = read(context, [&buffers[&operand.buffer]]);
+        let actual = &bytemuck::cast_slice::<u32, u8>(&actual)[operand.offset as usize..][..operand.size as usize];
+        let expected = &bytemuck::cast_slice::<u32, u8>(copy)[..operand.size as usize];
+        let is_compared = *is_written == Some(true);
+        assert!(!is_compared || is_near(*dtype, expected, actual), "{operand:?} of {pass:?}");
+    }
+}
+
+/// A call of either sort.
+#[derive(Clone, Copy)]
+enum Call<'a> {
+    Operation(&'a Scenario),
+    Pass(&'a Pass<Tensor>),
+}
+
+impl Call<'_> {
+    /// What it launches; nothing where the target cannot run it.
+    fn kernels(&self, target: &Target) -> Vec<Kernel> {
+        match self {
+            Self::Operation(scenario) => {
+                let plan = Plan::new(target, &scenario.operands().unwrap()).unwrap();
+                let launches = plan.launches(&scenario.operation, scenario.key).unwrap();
+                launches.iter().map(|launch| *launch.kernel()).collect()
+            }
+            Self::Pass(pass) => {
+                let plan = PassPlan::new(target, pass, KeyPlace::Parameters);
+                let launches = plan.iter().flat_map(PassPlan::stages).flat_map(Stage::launches);
+                launches.map(|launch| *launch.kernel()).collect()
+            }
+        }
+    }
+
+    fn run(&self, context: &Context) {
+        match self {
+            Self::Operation(scenario) => run(context, scenario),
+            Self::Pass(pass) => run_pass(context, pass),
+        }
+    }
+}
+
 /// Every two things that kernels' names say of them, by number.
 #[derive(Default)]
 struct Pairs {
@@ -169,7 +295,8 @@ impl Pairs {
 fn every_pair_of_what_kernels_are_runs() {
     // The software driver for Vulkan where there is one, else what there is.
     let subject = subjects().iter().find(|subject| subject.name.contains("Vulkan")).unwrap_or(&subjects()[0]);
-    let scenarios = scenarios();
+    let (scenarios, passes) = (scenarios(), pass_scenarios());
+    let all_calls: Vec<_> = scenarios.iter().map(Call::Operation).chain(passes.iter().map(Call::Pass)).collect();
     let (mut pairs, mut needed, mut contexts) = (Pairs::default(), BTreeSet::new(), vec![]);
     // Each with how many pairs are new at most: the largest is taken first.
     let mut calls = BinaryHeap::new();
@@ -181,37 +308,14 @@ fn every_pair_of_what_kernels_are_runs() {
             }
             let context = context_with(subject, Options::default().with_schedule(schedule).with_f16(f16));
             let target = context.target();
-            for (number, scenario) in scenarios.iter().enumerate() {
-                let plan = Plan::new(&target, &scenario.operands().unwrap()).unwrap();
-                let launches = plan.launches(&scenario.operation, scenario.key).unwrap();
-                let all: BTreeSet<_> = launches.iter().flat_map(|launch| pairs.of(launch.kernel()).to_vec()).collect();
+            for (number, call) in all_calls.iter().enumerate() {
+                let all: BTreeSet<_> =
+                    call.kernels(&target).iter().flat_map(|kernel| pairs.of(kernel).to_vec()).collect();
                 calls.push((all.len(), contexts.len(), number, all));
             }
-            // Those that are no operation, and those of passes, have tests of their own.
-            let tools = [
-                "fused",
-                "sum rows",
-                "softmax",
-                "drop connect",
-                "moments",
-                "merge",
-                "variance",
-                "uncertainty",
-                "predictive entropy",
-                "mutual information",
-                "kept rows",
-                "audit",
-                "normals",
-                "drop block",
-                "inverted, scale in a buffer",
-                "advance key",
-                "random blocks",
-                "probe f16",
-            ];
-            let is_tool = |name: &str| {
-                let of_drop_block = name.starts_with("standard") && name.contains("packed mask");
-                of_drop_block || tools.iter().any(|tool| name.starts_with(tool))
-            };
+            // Those of neither have tests of their own.
+            let tools = ["kept rows", "audit", "normals", "advance key", "random blocks", "probe f16"];
+            let is_tool = |name: &str| tools.iter().any(|tool| name.starts_with(tool));
             let kernels: Vec<_> = reachable(&target).into_iter().filter(|k| !is_tool(&k.to_string())).collect();
             let of_target: BTreeSet<_> = kernels.iter().flat_map(|kernel| pairs.of(kernel).to_vec()).collect();
             assert!(kernels.len() > 100 && of_target.len() > 200);
@@ -229,7 +333,7 @@ fn every_pair_of_what_kernels_are_runs() {
             calls.push((new, context, number, all));
             continue;
         }
-        run(&contexts[context], &scenarios[number]);
+        all_calls[number].run(&contexts[context]);
         seen.extend(all);
     }
     let names: BTreeMap<_, _> = pairs.numbers.iter().map(|(pair, number)| (number, pair)).collect();

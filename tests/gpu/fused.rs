@@ -241,6 +241,32 @@ fn random_passes() {
     }
 }
 
+/// What the formulas give of infinities, NaN and the largest numbers, on the CPU and on every device: minus infinity times the 0
+/// that everything else is there is NaN, and so is every derivative of an infinity.
+#[test]
+fn activations_of_extremes() {
+    let x = [f32::NEG_INFINITY, f32::INFINITY, f32::NAN, -f32::NAN, f32::MIN, f32::MAX, -1e30, 1e30];
+    let ones = [1.0_f32; 8];
+    let mask = Dropout::new(0.0).unwrap().mask(Key::new(1));
+    for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
+        let fused = Fused::new(mask, 8).unwrap().with_activation(activation);
+        let check = |name: &str, run: &dyn Fn(Pass<Slice<'_>>) -> Result<(), Error>| {
+            let (mut y, mut dx) = ([7.0_f32; 8], [7.0_f32; 8]);
+            run(fused.forward(&x[..], &mut y[..])).unwrap();
+            run(fused.backward(&ones[..], &mut dx[..]).with_input(&x[..])).unwrap();
+            let what = format!("{activation} on {name}: {y:?}, {dx:?}");
+            assert!(y[0].is_nan() && y[1] == f32::INFINITY && y[2].is_nan() && y[3].is_nan(), "{what}");
+            assert_eq!(y[4..], [0.0, f32::MAX, 0.0, 1e30], "{what}");
+            assert!(dx[..4].iter().all(|dx| dx.is_nan()), "{what}");
+            assert_eq!(dx[4..], [0.0, 1.0, 0.0, 1.0], "{what}");
+        };
+        check("the CPU", &|pass| reference::run_pass(pass));
+        for subject in subjects() {
+            check(&subject.name, &|pass| subject.context.run_pass_blocking(pass));
+        }
+    }
+}
+
 /// A device whose bindings hold fewer rows than are summed at a time: sums go on from those of the chunk before, both of rows
 /// and of sums.
 #[test]

@@ -260,7 +260,7 @@ mod tests {
     }
 
     fn compared(compared: u64, mismatches: u64) -> Option<Outcome> {
-        Some(Outcome { compared, mismatches, first: vec!["here & <there>".to_owned()], error: None, note: None })
+        Some(Outcome { compared, mismatches, first: vec!["here & <there>".to_owned()], ..Outcome::default() })
     }
 
     fn crashed() -> Ended {

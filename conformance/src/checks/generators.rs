@@ -1,9 +1,9 @@
-use wgpu_dropout::{BlockCounter, Error, Generator, reference};
+use wgpu_dropout::{BlockCounter, Generator, reference};
 
-use crate::{Outcome, Subject, Suite};
+use crate::{Outcome, Subject, Suite, outcome::Stop};
 
 /// Random123's known answers, that of the C++ standard, and others of the file.
-pub async fn known_blocks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn known_blocks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for &generator in Generator::ALL {
         let known: Vec<_> = suite.vectors.blocks.iter().filter(|known| known.generator == generator).collect();
         let counters: Vec<_> =
@@ -20,7 +20,7 @@ pub async fn known_blocks(suite: &Suite, subject: &Subject, outcome: &mut Outcom
 }
 
 /// Words from all over: an error in a carry shows only for some.
-pub async fn blocks(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn blocks(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     let word = |n: u32| n.wrapping_mul(0x9e37_79b1) ^ n.wrapping_mul(0x85eb_ca6b).rotate_left(16);
     for &generator in Generator::ALL {
         let counters: Vec<_> = (0..8192)

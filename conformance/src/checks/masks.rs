@@ -1,40 +1,41 @@
-use wgpu_dropout::{Context, Dropout, Error, Key, Mask, MaskFormat};
+use wgpu_dropout::{Context, Dropout, Error, Generator, Key, Mask, MaskFormat};
 
 use crate::{
     Outcome, Subject, Suite,
     cases::Case,
+    outcome::Stop,
     vectors::{Packed, PackedBits},
 };
 
-pub async fn known_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn known_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for known in &suite.vectors.masks {
         compare_known(subject, outcome, known.p, known.mask()?, &known.packed).await?;
     }
     Ok(())
 }
 
-pub async fn known_views(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn known_views(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for known in &suite.vectors.views {
         compare_known(subject, outcome, known.p, known.mask()?, &known.packed).await?;
     }
     Ok(())
 }
 
-pub async fn known_strides(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn known_strides(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for known in &suite.vectors.strided {
         compare_known_bits(subject, outcome, known.p, known.mask()?, known.length(), None, &known.bits).await?;
     }
     Ok(())
 }
 
-pub async fn known_shared(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn known_shared(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for known in &suite.vectors.shared {
         compare_known_bits(subject, outcome, known.p, known.mask()?, known.length(), None, &known.bits).await?;
     }
     Ok(())
 }
 
-pub async fn known_gathered(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn known_gathered(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for known in &suite.vectors.gathered {
         let ids = Some(&known.ids.0[..]);
         compare_known_bits(subject, outcome, known.p, known.mask()?, known.length(), ids, &known.bits).await?;
@@ -48,7 +49,7 @@ async fn compare_known(
     p: f64,
     mask: Mask,
     known: &Packed,
-) -> Result<(), Error> {
+) -> Result<(), Stop> {
     compare_known_bits(subject, outcome, p, mask, known.length, None, &known.bits).await
 }
 
@@ -60,7 +61,7 @@ async fn compare_known_bits(
     length: u64,
     row_ids: Option<&[u32]>,
     known: &PackedBits,
-) -> Result<(), Error> {
+) -> Result<(), Stop> {
     let words = match row_ids {
         Some(ids) => subject.context().gathered_keep_mask(&mask, length, ids).await?,
         None => subject.context().keep_mask(&mask, length).await?,
@@ -77,11 +78,11 @@ async fn compare_known_bits(
     if outcome.mismatches == mismatches {
         outcome.compare(false, || format!("{case}: expected {known:?}, actual {actual:?}"));
     }
-    Ok(())
+    outcome.go_on()
 }
 
 /// The elements that a p just drops and just keeps, and each p's mask.
-pub async fn known_thresholds(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn known_thresholds(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for known in &suite.vectors.uniforms {
         for (p, keep) in known.drops_and_keeps() {
             let case = Case::of(p, known.key.mask(p)?.at(known.index), 1)?;
@@ -107,24 +108,24 @@ pub fn case_of(p: f64) -> Result<Case, Error> {
     Case::of(p, Dropout::new(p)?.mask(Key::new(9).with_stream(9)), 2080)
 }
 
-pub async fn lengths(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn lengths(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     compare_masks(subject.context(), outcome, &suite.cases.lengths).await
 }
 
-pub async fn start_indexes(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn start_indexes(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     compare_masks(subject.context(), outcome, &suite.cases.starts).await
 }
 
-pub async fn probabilities(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn probabilities(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     compare_masks(subject.context(), outcome, &suite.cases.probabilities).await
 }
 
 /// Shared axes, other strides, and gathered rows.
-pub async fn strides(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn strides(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     compare_masks(subject.context(), outcome, &suite.cases.strided).await
 }
 
-pub async fn rows(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn rows(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     compare_masks(subject.context(), outcome, &suite.cases.rows).await
 }
 
@@ -132,31 +133,33 @@ async fn compare_masks(
     context: &Context,
     outcome: &mut Outcome,
     cases: impl IntoIterator<Item = &Case>,
-) -> Result<(), Error> {
+) -> Result<(), Stop> {
     for case in cases {
         let words = match &case.row_ids {
             Some(ids) => context.gathered_keep_mask(&case.mask, case.length, ids).await?,
             None => context.keep_mask(&case.mask, case.length).await?,
         };
         compare_words(outcome, case, &words);
+        outcome.go_on()?;
     }
     Ok(())
 }
 
 /// The key lies in a buffer; the mask's own is another.
-pub async fn keys_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn keys_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for case in suite.cases.starts.iter().chain(suite.cases.views()) {
         let without_key = Dropout::new(case.p)?.with_generator(case.mask.generator()).mask(Key::new(0));
         let without_key = without_key.at(case.mask.view());
         let words =
             subject.keep_mask_by_key(&without_key, case.mask.key(), case.length, case.row_ids.as_deref()).await?;
         compare_words(outcome, case, &words);
+        outcome.go_on()?;
     }
     Ok(())
 }
 
 /// Behind a guard, with another one after it.
-pub async fn bits_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn bits_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     let cases = suite.cases.lengths.iter().chain(suite.cases.views());
     for (case, offset) in cases.zip([4, 8, 256, 260].into_iter().cycle()) {
         compare_in_buffer(subject, subject.context(), outcome, case, MaskFormat::Bits, offset).await?;
@@ -165,7 +168,7 @@ pub async fn bits_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Out
 }
 
 /// Behind a guard that ends inside of a word, with another one after it.
-pub async fn bytes_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn bytes_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     let cases = suite.cases.lengths.iter().chain(&suite.cases.starts).chain(suite.cases.views());
     for (case, offset) in cases.zip([4, 1, 2, 3, 257].into_iter().cycle()) {
         compare_in_buffer(subject, subject.context(), outcome, case, MaskFormat::Bytes, offset).await?;
@@ -173,25 +176,46 @@ pub async fn bytes_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Ou
     Ok(())
 }
 
-/// By the kernels that other devices use.
-pub async fn other_schedules(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
-    let cases = || suite.cases.lengths.iter().chain(&suite.cases.starts).chain(suite.cases.views());
-    for (_, context) in subject.others() {
-        compare_masks(context, outcome, cases().chain(&suite.cases.probabilities)).await?;
-        for (case, offset) in cases().filter(|case| case.length > 2000).zip([1, 2, 3, 4].into_iter().cycle()) {
-            compare_in_buffer(subject, context, outcome, case, MaskFormat::Bytes, offset).await?;
+/// By the kernels that other devices use. A view takes its time, which goes into making kernels: each generator by one of
+/// them, in turn.
+pub async fn other_schedules(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
+    let contexts = || subject.others().iter().map(|(_, context)| context);
+    for case in suite.cases.lengths.iter().chain(&suite.cases.starts).chain(&suite.cases.probabilities) {
+        for context in contexts() {
+            compare_masks(context, outcome, [case]).await?;
+        }
+    }
+    for &generator in Generator::ALL {
+        let views = suite.cases.views().filter(|case| case.mask.generator() == generator);
+        let others = contexts().cycle().skip(generator as usize);
+        for ((case, context), offset) in views.zip(others).zip([1, 2, 3, 4].into_iter().cycle()) {
+            compare_masks(context, outcome, [case]).await?;
+            if case.length > 2000 {
+                compare_in_buffer(subject, context, outcome, case, MaskFormat::Bytes, offset).await?;
+            }
+        }
+        let whole = suite.cases.lengths.iter().chain(&suite.cases.starts);
+        let whole = whole.filter(|case| case.length > 2000 && case.mask.generator() == generator);
+        for (case, offset) in whole.zip([1, 2, 3, 4].into_iter().cycle()) {
+            for context in contexts() {
+                compare_in_buffer(subject, context, outcome, case, MaskFormat::Bytes, offset).await?;
+            }
         }
     }
     Ok(())
 }
 
 /// On a device with tiny limits. A browser gives none: there nothing is split, and this says so.
-pub async fn chunks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn chunks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     outcome.note_unless(subject.splits(), "this device is an ordinary one: nothing was split");
     let large = suite.cases.lengths.iter().chain(suite.cases.views()).filter(|case| case.length > 2049);
-    for (case, offset) in large.zip([4, 1, 2, 3].into_iter().cycle()) {
-        compare_in_buffer(subject, subject.tiny(), outcome, case, MaskFormat::Bits, 4).await?;
-        compare_in_buffer(subject, subject.tiny(), outcome, case, MaskFormat::Bytes, offset).await?;
+    for &generator in Generator::ALL {
+        let large = large.clone().filter(|case| case.mask.generator() == generator);
+        // Of every case one format with either generator, by turns.
+        let formats = [(MaskFormat::Bits, 4), (MaskFormat::Bytes, 1), (MaskFormat::Bits, 8), (MaskFormat::Bytes, 3)];
+        for (case, (format, offset)) in large.zip(formats.into_iter().cycle().skip(generator as usize)) {
+            compare_in_buffer(subject, subject.tiny(), outcome, case, format, offset).await?;
+        }
     }
     Ok(())
 }
@@ -203,7 +227,7 @@ async fn compare_in_buffer(
     case: &Case,
     format: MaskFormat,
     offset: u64,
-) -> Result<(), Error> {
+) -> Result<(), Stop> {
     let (bytes, untouched) = subject
         .keep_mask_in_buffer(context, &case.mask, (case.length, case.row_ids.as_deref()), format, offset)
         .await?;
@@ -220,7 +244,7 @@ async fn compare_in_buffer(
             }
         }
     }
-    Ok(())
+    outcome.go_on()
 }
 
 /// Every element, and that the unused bits are 0.

@@ -3,14 +3,15 @@
 mod blocks;
 mod family;
 mod generators;
+mod known_passes;
 mod masks;
+mod monte_carlo;
+mod passes;
 mod values;
 
 use std::pin::Pin;
 
-use wgpu_dropout::Error;
-
-use crate::{Outcome, Subject, Suite};
+use crate::{Outcome, Subject, Suite, outcome::Stop};
 
 /// What a check is about. Masks are exact everywhere; values are as exact as WGSL and the hardware are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub struct Check {
     pub(crate) run: for<'a> fn(&'a Suite, &'a Subject, &'a mut Outcome) -> Running<'a>,
 }
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
+type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Stop>> + 'a>>;
 
 /// The checks of a topic, from functions of the module with its name.
 macro_rules! checks {
@@ -107,4 +108,13 @@ pub(crate) const ALL: &[Check] = checks! {
     Values family "selection" selection
     Values family "dropped NaN" dropped_nan
     Values family "separate roundings" separate_roundings
+    Values known_passes "known passes" known_passes
+    Values passes "fused" fused
+    Values passes "gradients of fused" fused_gradients
+    Values passes "softmax" softmax
+    Values passes "gradients of softmax" softmax_gradients
+    Values passes "products" products
+    Values monte_carlo "samples" samples
+    Values monte_carlo "statistics" statistics
+    Values monte_carlo "uncertainty" uncertainty
 };

@@ -5,12 +5,13 @@ use crate::{
     Outcome, Subject, Suite,
     cases::{Case, KEY},
     elements::{self, Inputs, bits, bytes},
+    outcome::Stop,
     steps::Step,
     subject::Place,
 };
 
 /// A kept 1 gives the scale.
-pub async fn known_scales(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn known_scales(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for known in &suite.vectors.thresholds {
         let case = case_of(known.p)?;
         let x = vec![1.0_f32.to_bits(); case.length as usize];
@@ -22,7 +23,7 @@ pub async fn known_scales(suite: &Suite, subject: &Subject, outcome: &mut Outcom
     Ok(())
 }
 
-pub async fn known_values(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn known_values(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for known in &suite.vectors.values {
         let x = &known.x.words;
         let case = Case::of(known.p, known.mask()?, x.len() as u64)?;
@@ -32,34 +33,35 @@ pub async fn known_values(suite: &Suite, subject: &Subject, outcome: &mut Outcom
     Ok(())
 }
 
-pub async fn lengths(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn lengths(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     slices(subject, outcome, &suite.cases.lengths).await
 }
 
-pub async fn start_indexes(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn start_indexes(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     slices(subject, outcome, &suite.cases.starts).await
 }
 
-pub async fn probabilities(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn probabilities(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     slices(subject, outcome, &suite.cases.probabilities).await
 }
 
-pub async fn rows(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn rows(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     slices(subject, outcome, &suite.cases.rows).await
 }
 
-async fn slices(subject: &Subject, outcome: &mut Outcome, cases: &[Case]) -> Result<(), Error> {
+async fn slices(subject: &Subject, outcome: &mut Outcome, cases: &[Case]) -> Result<(), Stop> {
     for case in cases {
         let x = case.input(Dtype::F32);
         let expected = expected(case, Dtype::F32, &x)?;
         let actual = forward(subject.context(), &case.mask, Dtype::F32, &x).await?;
         compare(outcome, case, Dtype::F32, &x, &expected, &actual);
+        outcome.go_on()?;
     }
     Ok(())
 }
 
 /// The mask is computed again from the key.
-pub async fn backward(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn backward(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for case in &suite.cases.starts {
         let dy = case.input(Dtype::F32);
         let expected = expected(case, Dtype::F32, &dy)?;
@@ -69,17 +71,17 @@ pub async fn backward(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -
     Ok(())
 }
 
-pub async fn every_f16(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn every_f16(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     every_value(subject, outcome, Dtype::F16).await
 }
 
-pub async fn every_bf16(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn every_bf16(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     every_value(subject, outcome, Dtype::Bf16).await
 }
 
 /// All 65,536 values of a 16-bit type, and with most p under two keys, because some are dropped. The scales of 0.2 and
 /// 1/3 are 1.25 and 1.5, so that products lie in the middle between two values; with other scales hardly any does.
-async fn every_value(subject: &Subject, outcome: &mut Outcome, dtype: Dtype) -> Result<(), Error> {
+async fn every_value(subject: &Subject, outcome: &mut Outcome, dtype: Dtype) -> Result<(), Stop> {
     let x: Vec<u32> = (0..1 << 16).collect();
     for (p, keys) in [(0.0, 1), (1e-6, 1), (0.1, 2), (0.2, 2), (1.0 / 3.0, 2), (0.5, 2)] {
         for step in 0..keys {
@@ -87,21 +89,22 @@ async fn every_value(subject: &Subject, outcome: &mut Outcome, dtype: Dtype) -> 
             let expected = expected(&case, dtype, &x)?;
             let actual = forward(subject.context(), &case.mask, dtype, &x).await?;
             compare(outcome, &case, dtype, &x, &expected, &actual);
+            outcome.go_on()?;
         }
     }
     Ok(())
 }
 
-pub async fn f32_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn f32_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     between_buffers(suite, subject, outcome, Dtype::F32, Generator::Threefry).await?;
     between_buffers(suite, subject, outcome, Dtype::F32, Generator::Philox).await
 }
 
-pub async fn f16_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn f16_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     between_buffers(suite, subject, outcome, Dtype::F16, Generator::Threefry).await
 }
 
-pub async fn bf16_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn bf16_in_buffers(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     between_buffers(suite, subject, outcome, Dtype::Bf16, Generator::Threefry).await
 }
 
@@ -112,7 +115,7 @@ async fn between_buffers(
     outcome: &mut Outcome,
     dtype: Dtype,
     generator: Generator,
-) -> Result<(), Error> {
+) -> Result<(), Stop> {
     let copy = Case::new(0.0, generator, View::contiguous(0), 4099)?;
     let lengths = suite.cases.lengths.iter().filter(|case| case.mask.generator() == generator);
     for case in lengths.chain([&copy]) {
@@ -131,7 +134,7 @@ async fn between_buffers(
     Ok(())
 }
 
-pub async fn in_place(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn in_place(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for &dtype in Dtype::ALL {
         for case in suite.cases.starts.iter().filter(|case| case.mask.generator() == Generator::Threefry) {
             for before in [16, 1] {
@@ -145,7 +148,7 @@ pub async fn in_place(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -
 }
 
 /// As frameworks pack tensors. The input must stay.
-pub async fn two_ranges_of_one_buffer(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn two_ranges_of_one_buffer(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for &dtype in Dtype::ALL {
         for case in suite.cases.starts.iter().filter(|case| case.mask.generator() == Generator::Threefry) {
             let (low, high) = apart(case, dtype);
@@ -159,7 +162,7 @@ pub async fn two_ranges_of_one_buffer(suite: &Suite, subject: &Subject, outcome:
 }
 
 /// The reference's masks, packed in a buffer, to ranges that begin inside a word and to others.
-pub async fn packed_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn packed_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for &dtype in Dtype::ALL {
         for case in suite.cases.lengths.iter().filter(|case| case.mask.generator() == Generator::Threefry) {
             for before in [16, 1] {
@@ -171,6 +174,7 @@ pub async fn packed_masks(suite: &Suite, subject: &Subject, outcome: &mut Outcom
                     subject.apply_mask_in_place(&case.keep, scale, dtype, &bytes(dtype, &x), at).await?;
                 compare(outcome, case, dtype, &x, &expected, &bits(dtype, &y));
                 outcome.compare(untouched, || format!("bytes around the {dtype} output at {at} were written: {case}"));
+                outcome.go_on()?;
             }
         }
     }
@@ -184,7 +188,7 @@ fn apart(case: &Case, dtype: Dtype) -> (u64, u64) {
 }
 
 /// A matrix cut in four unevenly, by rows and by columns, equals the whole.
-pub async fn splits(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn splits(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     let (rows, columns) = (101, 77);
     for &generator in Generator::ALL {
         let whole = Case::new(0.3, generator, View::contiguous((1 << 35) - 3000), rows * columns)?;
@@ -211,28 +215,39 @@ pub async fn splits(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Resu
 }
 
 /// By the kernels that other devices use: every type, from every start of a group, where 16 bytes can be moved at once and
-/// where they cannot, in place and between buffers.
-pub async fn other_schedules(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+/// where they cannot, in place and between buffers; rows and other p at one of these places by turns, because making kernels
+/// takes the most time.
+pub async fn other_schedules(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     let threefry = |case: &&Case| case.mask.generator() == Generator::Threefry && case.length > 2000;
     let views = (0..8).map(View::contiguous).chain([View::contiguous((1 << 35) - 1027)]);
     let starts = views.map(|view| Case::new(0.3, Generator::Threefry, view, 2100)).collect::<Result<Vec<_>, _>>()?;
     let edges = suite.cases.probabilities.iter().chain(&suite.cases.rows).filter(threefry);
-    for (_, context) in subject.others() {
-        for case in suite.cases.lengths.iter().chain(&suite.cases.starts).chain(&suite.cases.probabilities) {
-            let x = case.input(Dtype::F32);
-            let expected = expected(case, Dtype::F32, &x)?;
+    let contexts = || subject.others().iter().map(|(_, context)| context);
+    for case in suite.cases.lengths.iter().chain(&suite.cases.starts).chain(&suite.cases.probabilities) {
+        let x = case.input(Dtype::F32);
+        let expected = expected(case, Dtype::F32, &x)?;
+        for context in contexts() {
             let actual = forward(context, &case.mask, Dtype::F32, &x).await?;
             compare(outcome, case, Dtype::F32, &x, &expected, &actual);
+            outcome.go_on()?;
         }
-        for &dtype in Dtype::ALL {
-            for case in starts.iter().chain(edges.clone()) {
-                for (input, output, one_buffer) in
-                    [(16, 16, false), (0, 1, false), (1, 0, false), (1, 1, false), (3, 2, false), (5, 5, true)]
-                {
-                    let [input, output] = [input, output].map(|elements| elements * dtype.size());
-                    let place = Place { input, output, one_buffer };
-                    compare_in_buffers(subject, context, outcome, case, dtype, place).await?;
+    }
+    let places = [(16, 16, false), (0, 1, false), (1, 0, false), (1, 1, false), (3, 2, false), (5, 5, true)];
+    let place = |dtype: Dtype, (input, output, one_buffer): (u64, u64, bool)| {
+        let [input, output] = [input, output].map(|elements| elements * dtype.size());
+        Place { input, output, one_buffer }
+    };
+    for &dtype in Dtype::ALL {
+        for case in &starts {
+            for at in places {
+                for context in contexts() {
+                    compare_in_buffers(subject, context, outcome, case, dtype, place(dtype, at)).await?;
                 }
+            }
+        }
+        for (case, at) in edges.clone().zip(places.into_iter().cycle().skip(dtype.size() as usize)) {
+            for context in contexts() {
+                compare_in_buffers(subject, context, outcome, case, dtype, place(dtype, at)).await?;
             }
         }
     }
@@ -241,7 +256,7 @@ pub async fn other_schedules(suite: &Suite, subject: &Subject, outcome: &mut Out
 
 /// On a device with tiny limits: between buffers, and between two ranges too far apart for one binding. A browser gives
 /// none: there nothing is split, and this says so.
-pub async fn chunks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Error> {
+pub async fn chunks(suite: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     outcome.note_unless(subject.splits(), "this device is an ordinary one: nothing was split");
     let threefry = |case: &&Case| case.mask.generator() == Generator::Threefry && case.length > 2049;
     let lengths = suite.cases.lengths.iter().filter(threefry);
@@ -265,13 +280,13 @@ async fn compare_in_buffers(
     case: &Case,
     dtype: Dtype,
     place: Place,
-) -> Result<(), Error> {
+) -> Result<(), Stop> {
     let x = case.input(dtype);
     let expected = expected(case, dtype, &x)?;
     let (y, untouched) = subject.forward_in_buffers(context, &case.mask, dtype, &bytes(dtype, &x), place).await?;
     compare(outcome, case, dtype, &x, &expected, &bits(dtype, &y));
     outcome.compare(untouched, || format!("bytes around the {dtype} output were written, {place:?}: {case}"));
-    Ok(())
+    outcome.go_on()
 }
 
 fn expected(case: &Case, dtype: Dtype, x: &[u32]) -> Result<Vec<u32>, Error> {

@@ -1,8 +1,8 @@
 //! Nothing proportional to the tensor is stored, and none of the caller's buffers is kept alive.
 //!
 //! A test program of its own, because the counters are those of a device: nothing else may run on it.
-#![cfg(feature = "gpu")]
 
+#[path = "../../tests/adapters/mod.rs"]
 mod adapters;
 
 use adapters::{buffer, device, subjects};
