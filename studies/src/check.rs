@@ -76,6 +76,20 @@ impl Estimate {
         Self { value: mean, error: (squares / (n - 1.0) / n).sqrt(), freedom: Some(n - 1.0) }
     }
 
+    /// What a function makes of sums over independent parts, with the standard error from leaving out one part at a time: the
+    /// jackknife. `statistic` is given the parts that are left.
+    pub fn jackknife<T>(parts: &[T], statistic: impl Fn(&mut dyn Iterator<Item = &T>) -> f64) -> Self {
+        let n = parts.len() as f64;
+        let without = |left_out: usize| {
+            statistic(&mut parts.iter().enumerate().filter(|(i, _)| *i != left_out).map(|(_, part)| part))
+        };
+        let values: Vec<f64> = (0..parts.len()).map(without).collect();
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let value = statistic(&mut parts.iter());
+        Self { value, error: (squares * (n - 1.0) / n).sqrt(), freedom: Some(n - 1.0) }
+    }
+
     /// A share of independent trials, with the standard error that it has where the share is `expected`.
     pub fn share(count: usize, trials: usize, expected: f64) -> Self {
         Self::known(count as f64 / trials as f64, (expected * (1.0 - expected) / trials as f64).sqrt())
@@ -130,6 +144,26 @@ impl Check {
             interval: [0.0, bound],
             because: family.words(bound),
             holds: !z.is_empty() && worst <= bound,
+        }
+    }
+
+    /// Holds when each estimate agrees with its value of theory. What is measured is the largest distance, as a part of what
+    /// the family allows: 1 is the edge of an interval.
+    pub fn each_agrees(what: impl Into<String>, pairs: &[(Estimate, f64)], family: Family) -> Self {
+        let part = |(estimate, theory): &(Estimate, f64)| {
+            let allowed = family.deviations_of(estimate) * estimate.error;
+            let part = (estimate.value - theory).abs() / allowed;
+            if part.is_nan() { f64::INFINITY } else { part }
+        };
+        let worst = pairs.iter().map(part).fold(0.0, f64::max);
+        let deviations = pairs.iter().map(|(estimate, _)| family.deviations_of(estimate)).fold(0.0, f64::max);
+        Self {
+            what: what.into(),
+            measured: worst,
+            theory: None,
+            interval: [0.0, 1.0],
+            because: format!("1 is the edge of an interval; {}", family.words(deviations)),
+            holds: !pairs.is_empty() && worst <= 1.0,
         }
     }
 
@@ -235,6 +269,9 @@ mod tests {
         assert!(!Check::all_agree("", &[-4.9, 1.0], family).holds);
         assert!(!Check::all_agree("", &[f64::NAN], family).holds);
         assert!(!Check::all_agree("", &[], family).holds);
+        assert!(Check::each_agrees("", &[(estimate, 1.4)], family).holds);
+        assert!(!Check::each_agrees("", &[(estimate, 1.0), (estimate, 1.5)], family).holds);
+        assert!(!Check::each_agrees("", &[(Estimate::known(1.0, 0.0), 1.0)], family).holds);
         assert!(Check::above("", estimate, 0.5, family).holds && !Check::above("", estimate, 0.6, family).holds);
         assert!(Check::below("", estimate, 1.5, family).holds && !Check::below("", estimate, 1.4, family).holds);
         assert!(!Check::near("", f64::NAN, 1.0, 1.0, "").holds && !Check::at_most("", f64::NAN, 1.0, "").holds);
@@ -246,5 +283,12 @@ mod tests {
         let estimate = Estimate::mean(&[1.0, 2.0, 3.0, 4.0]);
         assert_eq!((estimate.value, estimate.freedom), (2.5, Some(3.0)));
         assert!((estimate.error - (5.0_f64 / 3.0 / 4.0).sqrt()).abs() < 1e-15);
+        // Of a mean, the jackknife is the usual standard error.
+        let mean = |parts: &mut dyn Iterator<Item = &f64>| {
+            let parts: Vec<f64> = parts.copied().collect();
+            parts.iter().sum::<f64>() / parts.len() as f64
+        };
+        let jackknife = Estimate::jackknife(&[1.0, 2.0, 3.0, 4.0], mean);
+        assert!((jackknife.value - 2.5).abs() < 1e-15 && (jackknife.error - estimate.error).abs() < 1e-12);
     }
 }

@@ -60,6 +60,8 @@ pub enum Mark {
     Speck,
     Ring,
     Cross,
+    /// A cross where there are hundreds.
+    SmallCross,
     Triangle,
 }
 
@@ -324,6 +326,8 @@ impl Plot {
                         Mark::Cross => chart.draw_series(
                             points.map(|point| Cross::new(point, fine(4), color.stroke_width(2 * FINE))),
                         )?,
+                        Mark::SmallCross => chart
+                            .draw_series(points.map(|point| Cross::new(point, fine(2), color.stroke_width(FINE))))?,
                         Mark::Triangle => {
                             chart.draw_series(points.map(|point| TriangleMarker::new(point, fine(6), fill)))?
                         }

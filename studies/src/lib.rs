@@ -11,6 +11,7 @@ pub mod lab;
 pub mod number;
 pub mod report;
 pub mod runner;
+pub mod softmax;
 pub mod studies;
 pub mod study;
 
