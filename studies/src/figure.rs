@@ -118,7 +118,7 @@ impl Axis {
     pub fn log(label: impl Into<String>, from: f64, to: f64) -> Self {
         let (low, high) = (from.log10().floor() as i32, to.log10().ceil() as i32);
         let every = ((high - low) / 6 + 1) as usize;
-        let within: &[f64] = if to / from < 50.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let within: &[f64] = if to / from <= 100.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let ticks = (low..=high).step_by(every).flat_map(|power| within.iter().map(move |factor| (power, *factor)));
         let text = |power, factor: f64| match power {
             -2..=4 => digits(factor * 10.0_f64.powi(power), 1),

@@ -247,8 +247,8 @@ fn ratio_figure(ratios: &[Vec<(f64, Estimate)>; 2], family: Family) -> Result<Fi
         plot.points(ratios.iter().map(|(p, ratio)| (*p, ratio.value)), tone, mark);
     }
     plot.label(0.009, 1.09, "within 12 %", Tone::Soft, Side::Right);
-    plot.label(0.012, ratios[0][0].1.value + 0.02, "one β, of ridge", Tone::First, Side::Above);
-    plot.label(0.012, ratios[1][0].1.value - 0.02, "the optimum with dropout", Tone::Second, Side::Below);
+    plot.label(0.02, ratios[0][1].1.value + 0.045, "one β, of ridge", Tone::First, Side::Right);
+    plot.label(0.02, ratios[1][1].1.value - 0.06, "the optimum with dropout", Tone::Second, Side::Right);
     plot.figure(
         "How good the second-order penalty is. At a fixed β it improves as p falls; at the optimum it does not.",
     )
@@ -265,9 +265,9 @@ fn curvature_figure(x: &DMatrix<f64>, beta: &DVector<f64>) -> Result<Figure, Err
     plot.points(points.iter().map(|&s| (s.clamp(-20.0, 20.0), sigma(s) * sigma(-s))), Tone::Ink, Mark::Speck);
     let certain = points.iter().filter(|s| sigma(**s) * sigma(-**s) < 0.025).count();
     let share = 100.0 * certain as f64 / points.len() as f64;
-    plot.label(4.0, 0.2, format!("{share:.0} % of the patients have"), Tone::Ink, Side::Right);
-    plot.label(4.0, 0.18, "less than a tenth of the", Tone::Ink, Side::Right);
-    plot.label(4.0, 0.16, "weight of an uncertain one", Tone::Ink, Side::Right);
+    plot.label(4.0, 0.2, format!("{share:.0} % of the patients"), Tone::Ink, Side::Right);
+    plot.label(4.0, 0.18, "weigh less than a", Tone::Ink, Side::Right);
+    plot.label(4.0, 0.16, "tenth of the top", Tone::Ink, Side::Right);
     plot.figure(
         "Why it is called adaptive: at the ridge optimum the patients of whom the model is certain pay nearly nothing.",
     )

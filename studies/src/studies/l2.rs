@@ -15,7 +15,7 @@ pub const STUDY: Study = Study {
             With standardised features that is ridge regression, with λ = 1 on the mean loss at p = 0.5; otherwise every \
             feature has a penalty of its own.",
     source: "Srivastava et al., JMLR 15, 2014, section 9.1; Wang, Manning, ICML 2013; Bishop, Neural Computation 7, 1995, for noise",
-    formula: r"\mathbb{E}\,\bigl\|y - \tilde{X}w\bigr\|^2 = \|y - Xw\|^2 + \frac{p}{q} \sum_j \|x_j\|^2\, w_j^2,
+    formula: r"\mathbb{E}\,\|y - \tilde{X}w\|^2 = \|y - Xw\|^2 + \frac{p}{q} \sum_j \|x_j\|^2\, w_j^2,
                \qquad w^* = \Bigl(X^\top X + \frac{p}{q} \operatorname{diag} \|x_j\|^2\Bigr)^{-1} X^\top y",
     measurement: "Diabetes, 442 patients and 10 features, all standardised. The loss at four fixed weights is averaged over masks \
                   and compared with the formula at eight rates. Then gradient descent with a new mask at each step runs at a \
@@ -250,7 +250,9 @@ fn losses_figure(
     losses: &[(&str, f64, Estimate, f64)],
     family: Family,
 ) -> Result<Figure, Error> {
-    let mut plot = Plot::new(Axis::new("drop probability p", 0.0, 0.9), Axis::log("mean loss", 0.4, 20.0));
+    let ticks = [0.0, 0.2, 0.4, 0.6, 0.8].map(|p| (p, digits(p, 1)));
+    let mut plot =
+        Plot::new(Axis::new("drop probability p", 0.0, 1.25).with_ticks(ticks), Axis::log("mean loss", 0.4, 20.0));
     let looks = [
         (Tone::First, Mark::Dot),
         (Tone::Third, Mark::Ring),
@@ -258,16 +260,15 @@ fn losses_figure(
         (Tone::Soft, Mark::Cross),
     ];
     for ((name, w), (tone, mark)) in weights.iter().zip(looks) {
-        plot.curve(|p| theory(regression, w, p / (1.0 - p)), tone, Stroke::Solid);
+        let at = |p: f64| (p, theory(regression, w, p / (1.0 - p)));
+        plot.line((0..=90).map(|i| at(f64::from(i) / 100.0)), tone, Stroke::Solid);
         for (_, p, estimate, _) in losses.iter().filter(|(other, ..)| other == name) {
             let (low, high) = family.interval(estimate);
             plot.intervals([(*p, low, high)], tone);
             plot.points([(*p, estimate.value)], tone, mark);
         }
-        let side = if *name == "least squares" { Side::Above } else { Side::Below };
-        let at = 0.55;
-        let y = theory(regression, w, at / (1.0 - at));
-        plot.label(at, y, *name, tone, side);
+        let (x, y) = at(0.9);
+        plot.label(x, y, *name, tone, Side::Right);
     }
     plot.figure(
         "Curves are the formula, marks the mean over masks, with intervals where they are larger than the marks.",
@@ -283,7 +284,7 @@ fn weights_figure(
 ) -> Result<Figure, Error> {
     let ticks = names.iter().enumerate().map(|(i, name)| (i as f64, name.as_str()));
     let last = names.len() as f64 - 0.5;
-    let mut plot = Plot::new(Axis::new("feature", -0.5, last).with_ticks(ticks), Axis::new("weight", -0.55, 0.55));
+    let mut plot = Plot::new(Axis::new("feature", -0.5, last).with_ticks(ticks), Axis::new("weight", -0.55, 0.95));
     plot.level(0.0, Tone::Soft, Stroke::Thin);
     let place = |i: usize| i as f64;
     plot.points(other.iter().enumerate().map(|(i, &w)| (place(i), w)), Tone::Second, Mark::Cross);
@@ -297,8 +298,8 @@ fn weights_figure(
         Tone::Ink,
     );
     plot.points(path.iter().enumerate().map(|(i, estimate)| (place(i), estimate.value)), Tone::Ink, Mark::Speck);
-    plot.label(-0.4, 0.48, "dots: descent with dropout", Tone::Ink, Side::Right);
-    plot.label(-0.4, 0.40, format!("rings: {exact_name}"), Tone::First, Side::Right);
-    plot.label(-0.4, 0.32, format!("crosses: {other_name}"), Tone::Second, Side::Right);
+    plot.label(-0.4, 0.87, "dots: descent with dropout", Tone::Ink, Side::Right);
+    plot.label(-0.4, 0.75, format!("rings: {exact_name}"), Tone::First, Side::Right);
+    plot.label(-0.4, 0.63, format!("crosses: {other_name}"), Tone::Second, Side::Right);
     plot.figure(caption)
 }

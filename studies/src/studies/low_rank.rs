@@ -14,7 +14,7 @@ pub const STUDY: Study = Study {
     claim: "Dropping columns of a factorisation UVᵀ adds the penalty (p/q)·Σ‖uₖ‖²‖vₖ‖². With a rate that grows with the width, \
             p/q = d·λ, the best product is X with its singular values shrunk by one number, those below it to zero.",
     source: "Cavazza, Morerio, Haeffele, Lane, Murino, Vidal, AISTATS 2018",
-    formula: r"\mathbb{E}\,\bigl\|X - \tfrac{1}{q} U \operatorname{diag}(r) V^\top\bigr\|^2 = \|X - UV^\top\|^2 +
+    formula: r"\mathbb{E}\,\|X - \tfrac{1}{q} U \operatorname{diag}(r) V^\top\|^2 = \|X - UV^\top\|^2 +
                \frac{p}{q} \sum_k \|u_k\|^2 \|v_k\|^2, \qquad \hat{\sigma}_i = \max(\sigma_i - \mu, 0), \quad
                \mu = \frac{\lambda}{1 + \lambda \bar{d}} \sum_{i \le \bar{d}} \sigma_i",
     measurement: "X is the centred matrix of digits, 20 columns wide are U and V. The loss over masks is compared with the formula for \
@@ -212,10 +212,10 @@ fn values_figure(values: &[f64], closed: &[f64], product: &[f64], threshold: f64
     plot.line(points(closed), Tone::First, Stroke::Thin);
     plot.points(points(closed), Tone::First, Mark::Ring);
     plot.points(points(product), Tone::Ink, Mark::Speck);
-    plot.label(8.0, values[7] + 0.03 * most, "crosses: of X", Tone::Second, Side::Right);
-    plot.label(SHOWN as f64 + 0.4, threshold, "the threshold μ", Tone::Soft, Side::Above);
-    plot.label(12.5, 0.2 * most, "rings: closed form, σ − μ", Tone::First, Side::Right);
-    plot.label(12.5, 0.13 * most, "dots: trained with dropout", Tone::Ink, Side::Right);
+    plot.label(9.5, 0.88 * most, "crosses: of X", Tone::Second, Side::Right);
+    plot.label(20.5, threshold, "threshold μ", Tone::Soft, Side::Above);
+    plot.label(9.5, 0.8 * most, "rings: closed form, σ − μ", Tone::First, Side::Right);
+    plot.label(9.5, 0.72 * most, "dots: trained with dropout", Tone::Ink, Side::Right);
     plot.figure("Every singular value is shrunk by the same μ; those below it are gone.")
 }
 

@@ -146,7 +146,7 @@ fn enumerate(lab: &Lab<'_>, weights: &[f64], scale: f32) -> Result<Vec<Unit>, Er
 
 fn bound_figure(shown: &[(f64, Vec<Unit>)]) -> Result<Figure, Error> {
     let mut plot =
-        Plot::new(Axis::new("E, the mean of the unit over all masks", 0.0, 1.0), Axis::new("|E − NWGM|", 0.0, 0.35));
+        Plot::new(Axis::new("E, the mean of the unit over all masks", 0.0, 1.0), Axis::new("|E − NWGM|", 0.0, 0.52));
     let bound = |e: f64| 2.0 * e * (1.0 - e) * (1.0 - 2.0 * e).abs();
     plot.band((0..=100).map(|i| f64::from(i) / 100.0).map(|e| (e, 0.0, bound(e))), Tone::Ink);
     for ((_, units), (tone, mark)) in
@@ -156,11 +156,11 @@ fn bound_figure(shown: &[(f64, Vec<Unit>)]) -> Result<Figure, Error> {
         plot.points(points, tone, mark);
     }
     plot.curve(bound, Tone::Ink, Stroke::Solid);
-    plot.label(0.0, 0.335, "weights of standard deviation", Tone::Ink, Side::Right);
-    plot.label(0.0, 0.31, "0.5: dots", Tone::First, Side::Right);
-    plot.label(0.0, 0.285, "2: crosses", Tone::Second, Side::Right);
-    plot.label(0.0, 0.26, "4: rings", Tone::Third, Side::Right);
-    plot.label(0.86, 0.2, "the bound", Tone::Ink, Side::Above);
+    plot.label(0.0, 0.50, "weights of standard deviation", Tone::Ink, Side::Right);
+    plot.label(0.0, 0.465, "0.5: dots", Tone::First, Side::Right);
+    plot.label(0.0, 0.43, "2: crosses", Tone::Second, Side::Right);
+    plot.label(0.0, 0.395, "4: rings", Tone::Third, Side::Right);
+    plot.label(0.9, 0.2, "the bound", Tone::Ink, Side::Above);
     plot.figure("150 units of each kind, exactly, with standard masks. Above the curve the bound is broken.")
 }
 

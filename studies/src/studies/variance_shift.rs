@@ -82,7 +82,7 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
         .collect();
     let verdict =
         format!("The variance falls to {} of what it was in training at p = 0.1, 0.3 and 0.5.", shown.join(", "));
-    let figures = vec![curve(&measured, family, c, variance)?, scatter(&pixels)?];
+    let figures = vec![curve(&measured, family, c, variance)?, scatter(&pixels, family)?];
     Ok(Findings { verdict, checks, tables: vec![table], figures, remarks: vec![REMARK.into()] })
 }
 
@@ -161,9 +161,10 @@ fn pixels(lab: &Lab<'_>) -> Result<Vec<Pixel>, Error> {
 
 fn curve(measured: &[(f64, Estimate, f64)], family: Family, mean: f64, variance: f64) -> Result<Figure, Error> {
     let mut plot =
-        Plot::new(Axis::new("drop probability p", 0.0, 1.0), Axis::new("variance, evaluation ÷ training", 0.0, 1.05));
-    plot.curve(|p| 1.0 - p, Tone::Soft, Stroke::Dashed);
-    plot.curve(|p| ratio(mean, variance, p), Tone::First, Stroke::Solid);
+        Plot::new(Axis::new("drop probability p", -0.12, 1.0), Axis::new("variance, evaluation ÷ training", 0.0, 1.05));
+    let rates = || (0..=100).map(|i| f64::from(i) / 100.0);
+    plot.line(rates().map(|p| (p, 1.0 - p)), Tone::Soft, Stroke::Dashed);
+    plot.line(rates().map(|p| (p, ratio(mean, variance, p))), Tone::First, Stroke::Solid);
     plot.intervals(
         measured.iter().map(|(p, estimate, _)| {
             let (low, high) = family.interval(estimate);
@@ -180,10 +181,17 @@ fn curve(measured: &[(f64, Estimate, f64)], family: Family, mean: f64, variance:
     plot.figure("Formula (line) and measurement (dots, with intervals that are smaller).")
 }
 
-fn scatter(pixels: &[Pixel]) -> Result<Figure, Error> {
-    let axis = |text| Axis::new(text, 0.0, 0.55);
+fn scatter(pixels: &[Pixel], family: Family) -> Result<Figure, Error> {
+    let axis = |text| Axis::new(text, 0.0, 0.65);
     let mut plot = Plot::new(axis("formula"), axis("variance, evaluation ÷ training"));
     plot.curve(|x| x, Tone::Soft, Stroke::Thin);
+    plot.intervals(
+        pixels.iter().map(|pixel| {
+            let (low, high) = family.interval(&pixel.inverse);
+            (pixel.theory(false), 1.0 / high, 1.0 / low)
+        }),
+        Tone::Soft,
+    );
     plot.points(pixels.iter().map(|pixel| (pixel.theory(false), 1.0 / pixel.inverse.value)), Tone::First, Mark::Dot);
     plot.upright(0.5, Tone::Soft, Stroke::Dashed);
     plot.label(0.5, 0.06, "c = 0", Tone::Soft, Side::Left);
