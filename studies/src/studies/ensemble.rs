@@ -47,7 +47,7 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let x = pooled(&lab.data.digits.x);
     let labels: Vec<usize> = lab.data.digits.y.iter().map(|&y| y as usize).collect();
     let count = lab.size(40, 5);
-    let packed: Vec<u32> = (0..MASKS as u32 / 2).map(|pair| 2 * pair | (2 * pair + 1) << 16).collect();
+    let packed: Vec<u32> = (0..MASKS as u32 / 2).map(|pair| (2 * pair) | ((2 * pair + 1) << 16)).collect();
     let mut checks = vec![];
     let mut table = Table::new(
         "Each rate",

@@ -205,7 +205,7 @@ fn loss(
     Ok(losses.iter().map(|losses| Estimate::mean(losses)).collect())
 }
 
-const FULL: usize = 60_000;
+const FULL: usize = 40_000;
 const QUICK: usize = 12_000;
 
 /// The mean of a path of gradient descent on the mean loss, each step with a mask of its own. The rate is constant: the loss is
