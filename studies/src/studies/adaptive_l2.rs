@@ -174,7 +174,7 @@ fn fit_with_dropout(
     layer: u16,
 ) -> Result<DVector<f64>, Error> {
     let masks = lab.size(150, 60);
-    let dropped = lab.samples(Dropout::new(p)?.mask(lab.key(layer)), rows, 0, masks)?;
+    let dropped = lab.copies(Dropout::new(p)?.mask(lab.key(layer)), rows, 0, masks)?;
     fit(&DMatrix::from_vec(x.nrows(), x.ncols() * masks, dropped).map(f64::from), y, 0.0)
 }
 
@@ -201,7 +201,7 @@ fn penalty(
     let second = approximation(x, beta, p, false);
     let (mut controlled, mut plain) = (vec![], vec![]);
     for first in (0..samples).step_by(AT_A_TIME) {
-        let dropped = lab.samples(mask, rows, first, AT_A_TIME)?;
+        let dropped = lab.copies(mask, rows, first, AT_A_TIME)?;
         let dropped = sums(&DMatrix::from_vec(x.nrows(), n * AT_A_TIME, dropped).map(f64::from), beta);
         for sample in dropped.as_slice().chunks(n) {
             let (mut more, mut control) = (0.0, 0.0);

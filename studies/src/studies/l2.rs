@@ -193,7 +193,7 @@ fn loss(
     let w = DMatrix::from_columns(&columns).transpose();
     let mut losses = vec![vec![]; weights.len()];
     for first in (0..samples).step_by(AT_A_TIME) {
-        let dropped = lab.samples(mask, &regression.rows, first, AT_A_TIME)?;
+        let dropped = lab.copies(mask, &regression.rows, first, AT_A_TIME)?;
         let predictions = &w * DMatrix::from_vec(features, n * AT_A_TIME, dropped).map(f64::from);
         for sample in 0..AT_A_TIME {
             let of_sample = predictions.columns(sample * n, n);
@@ -224,7 +224,7 @@ fn descend(lab: &Lab<'_>, regression: &Regression, p: f64, layer: u16) -> Result
     let mut parts = vec![DVector::zeros(features); PARTS];
     for first in (0..steps).step_by(AT_A_TIME) {
         let mask = dropout.mask(lab.key(layer).with_step(first as u32));
-        let dropped = lab.samples(mask, &regression.rows, 0, AT_A_TIME)?;
+        let dropped = lab.copies(mask, &regression.rows, 0, AT_A_TIME)?;
         let dropped = DMatrix::from_vec(features, n * AT_A_TIME, dropped).map(f64::from);
         for step in 0..AT_A_TIME {
             let x = dropped.columns(step * n, n);

@@ -154,7 +154,7 @@ fn threshold(values: &[f64]) -> (f64, usize) {
 
 fn loss(lab: &Lab<'_>, quadratic: &Quadratic, p: f64, layer: u16) -> Result<Estimate, Error> {
     let samples = lab.size(40_000, 4000);
-    let z = lab.samples(Dropout::new(p)?.mask(lab.key(layer)), &[1.0; WIDTH], 0, samples)?;
+    let z = lab.copies(Dropout::new(p)?.mask(lab.key(layer)), &[1.0; WIDTH], 0, samples)?;
     let losses = z.chunks(WIDTH).map(|z| quadratic.at(&DVector::from_iterator(WIDTH, z.iter().map(|&z| f64::from(z)))));
     Ok(Estimate::mean(&losses.collect::<Vec<_>>()))
 }
