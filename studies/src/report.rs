@@ -129,15 +129,15 @@ fn checks(checks: &[Check]) -> Markup {
     html! {
         div.wide {
             table {
-                thead { tr { th { "what" } th { "measured" } th { "theory" } th { "interval" } th { "" } } }
+                thead { tr { th { "" } th { "what" } th { "measured" } th { "theory" } th { "interval" } } }
                 tbody {
                     @for check in checks {
                         tr {
-                            td { (check.what) div.small { (check.because) } }
+                            td { (badge(check.holds)) }
+                            td.what { (check.what) div.small { (check.because) } }
                             td.number { (digits(check.measured, 4)) }
                             td.number { @if let Some(theory) = check.theory { (digits(theory, 4)) } }
                             td.number { (interval(check)) }
-                            td { (badge(check.holds)) }
                         }
                     }
                 }

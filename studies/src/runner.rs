@@ -32,6 +32,10 @@ pub struct Arguments {
     #[arg(long, default_value_t = 2014)]
     seed: u64,
 
+    /// A regression in the place of diabetes: a folder with data.txt, index_features.txt and index_target.txt
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+
     /// Where index.html and study.json go
     #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/study"))]
     output: PathBuf,
@@ -44,7 +48,7 @@ pub struct Arguments {
 /// Runs what the arguments say, and returns whether every verdict holds.
 pub fn run(arguments: &Arguments) -> Result<bool, Error> {
     let chosen = choose(&arguments.only)?;
-    let data = Data::read()?;
+    let data = Data::read(arguments.data.as_deref())?;
     let context = Context::new_blocking()?;
     let adapter = context.adapter_info();
     let adapter = format!("{} ({}, {} {})", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);

@@ -73,3 +73,18 @@ fn unknown_studies_are_refused_by_name() {
     assert_eq!(status, Some(2));
     assert!(printed.contains("--only biased") && printed.contains("unbiased"), "{printed}");
 }
+
+#[test]
+fn a_regression_may_come_from_a_folder() {
+    let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let line = |i: u32| format!("{} {} {}\n", i % 7, i * 5 % 11, 2 * (i % 7) + i * i % 13);
+    std::fs::write(data.path().join("data.txt"), (0..90).map(line).collect::<String>()).unwrap();
+    std::fs::write(data.path().join("index_features.txt"), "0\n1\n").unwrap();
+    let arguments = ["--quick", "--only", "l2", "--data", data.path().to_str().unwrap()];
+    let (status, printed, _) = study(folder.path(), &arguments);
+    assert!(status == Some(2) && printed.contains("index_target.txt"), "{printed}");
+    std::fs::write(data.path().join("index_target.txt"), "2\n").unwrap();
+    let (status, printed, json) = study(folder.path(), &arguments);
+    assert_eq!(status, Some(0), "{printed}");
+    assert!(json["studies"][0]["findings"]["remarks"].to_string().contains("90 examples of 2 features"));
+}

@@ -221,5 +221,5 @@ fn means(gaps: &[(f64, f64, f64)]) -> Result<crate::Figure, Error> {
     plot.label(0.03, 0.93, "dots: p = 0.2", Tone::First, Side::Right);
     plot.label(0.03, 0.84, "crosses: p = 0.5", Tone::Second, Side::Right);
     plot.label(0.03, 0.75, "rings: p = 0.8", Tone::Third, Side::Right);
-    plot.figure("The arithmetic mean is not the scaled network: it is less certain, the more so the more is dropped.")
+    plot.figure("The arithmetic mean is not the scaled network: it is less certain where that is certain.")
 }
