@@ -1,6 +1,6 @@
 //! Runs studies, says on the way how far it is, and prints what they found.
 
-use std::{io::IsTerminal, path::PathBuf, time::Instant};
+use std::{fs, io::IsTerminal, path::PathBuf, time::Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use wgpu_dropout::Context;
@@ -48,6 +48,8 @@ pub struct Arguments {
 /// Runs what the arguments say, and returns whether every verdict holds.
 pub fn run(arguments: &Arguments) -> Result<bool, Error> {
     let chosen = choose(&arguments.only)?;
+    // Before minutes of work whose result would have no place.
+    fs::create_dir_all(&arguments.output).map_err(|error| format!("{}: {error}", arguments.output.display()))?;
     let data = Data::read(arguments.data.as_deref())?;
     let context = Context::new_blocking()?;
     let adapter = context.adapter_info();

@@ -249,7 +249,7 @@ fn ratio_figure(ratios: &[Vec<(f64, Estimate)>; 2], family: Family) -> Result<Fi
         plot.points(ratios.iter().map(|(p, ratio)| (*p, ratio.value)), tone, mark);
     }
     plot.label(0.009, 1.09, "within 12 %", Tone::Soft, Side::Right);
-    plot.label(0.02, ratios[0][1].1.value + 0.045, "one β, of ridge", Tone::First, Side::Right);
+    plot.label(0.02, ratios[0][1].1.value - 0.05, "one β, of ridge", Tone::First, Side::Right);
     plot.label(0.02, ratios[1][1].1.value - 0.06, "the optimum with dropout", Tone::Second, Side::Right);
     plot.figure(
         "How good the second-order penalty is. At a fixed β it improves as p falls; at the optimum it does not.",

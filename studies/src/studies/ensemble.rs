@@ -203,7 +203,7 @@ fn histogram(ensemble: &Ensemble) -> Result<crate::Figure, Error> {
     plot.line([(scaled, 0.0), (scaled, 1.25 * most)], Tone::First, Stroke::Solid);
     plot.points([(geometric, 1.25 * most)], Tone::Ink, Mark::Ring);
     let side = if arithmetic < scaled { [Side::Right, Side::Left] } else { [Side::Left, Side::Right] };
-    plot.label(scaled, 1.25 * most, "scaled weights = geometric mean", Tone::First, side[0]);
+    plot.label(scaled, 1.25 * most, "scaled = geometric mean", Tone::First, side[0]);
     plot.label(arithmetic, 1.12 * most, "arithmetic mean", Tone::Second, side[1]);
     plot.figure("One digit, p = 0.5: what 65,536 sub-networks say, and the three answers that stand for all of them.")
 }

@@ -147,7 +147,7 @@ fn losses_figure(inverted: &Trained, standard: &Trained, unscaled: &Trained) -> 
     let every = steps / 12;
     plot.points(points(standard).into_iter().skip(every - 1).step_by(every), Tone::Ink, Mark::Ring);
     let at = |trained: &Trained, part: f64| trained.losses[(part * steps as f64) as usize];
-    let (x, y) = (0.6 * steps as f64, at(unscaled, 0.6) + 0.1);
+    let (x, y) = (0.6 * steps as f64, at(unscaled, 0.6) + 0.2);
     plot.label(x, y, "standard, the same rate", Tone::Second, Side::Above);
     plot.label(0.42 * steps as f64, at(inverted, 0.42) - 0.12, "inverted (line),", Tone::First, Side::Below);
     plot.label(0.42 * steps as f64, at(inverted, 0.42) - 0.3, "standard, rate ÷ q² (rings)", Tone::Ink, Side::Below);

@@ -264,7 +264,7 @@ fn losses_figure(
 ) -> Result<Figure, Error> {
     let ticks = [0.0, 0.2, 0.4, 0.6, 0.8].map(|p| (p, digits(p, 1)));
     let mut plot =
-        Plot::new(Axis::new("drop probability p", 0.0, 1.25).with_ticks(ticks), Axis::log("mean loss", 0.4, 20.0));
+        Plot::new(Axis::new("drop probability p", 0.0, 1.35).with_ticks(ticks), Axis::log("mean loss", 0.4, 20.0));
     let looks = [
         (Tone::First, Mark::Dot),
         (Tone::Third, Mark::Ring),

@@ -220,7 +220,10 @@ fn speed(found: &[Found]) -> Result<Figure, Error> {
     ] {
         let points: Vec<_> = found.iter().map(|found| (found.count, found.rates[which])).collect();
         plot.line(points.clone(), tone, if which == 0 { Stroke::Dashed } else { Stroke::Solid });
-        plot.label(points[points.len() - 2].0, points[points.len() - 2].1, name, tone, side);
+        // Beyond the line on both sides of the label.
+        let near = points.iter().rev().take(3).map(|(_, rate)| *rate);
+        let y = if which == 0 { near.fold(f64::INFINITY, f64::min) } else { near.fold(0.0, f64::max) };
+        plot.label(points[points.len() - 2].0, y, name, tone, side);
         plot.points(points, tone, mark);
     }
     plot.figure("Mean and variance of T samples of 16,384 elements, on this machine.")
