@@ -141,3 +141,12 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guide.md")]
 struct Guide;
+
+/// Runs the examples of the pages that derive something.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/ridge.md")]
+struct Ridge;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/batch-norm.md")]
+struct BatchNorm;
