@@ -306,7 +306,9 @@ impl Kernel {
             text += &format!("fn {name}_word(i: u32) -> u32 {{ return {name}_binding[i]; }}\n");
         }
         if let Some((group, binding)) = self.normal_table_binding() {
-            text += &format!("@group({group}) @binding({binding}) var<uniform> normal_table: array<vec4<u32>, 512>;\n");
+            // Launchers that keep tensors in one buffer have no uniform ones but the parameters.
+            let space = if self.style.read_write { "storage, read_write" } else { "uniform" };
+            text += &format!("@group({group}) @binding({binding}) var<{space}> normal_table: array<vec4<u32>, 512>;\n");
             text += "fn dropout_normal_entry(i: u32) -> vec2<u32> { return normal_table[i].xy; }\n";
         }
         for fragment in fragments {
@@ -360,7 +362,8 @@ impl Kernel {
         (self.key_is_in_buffer() || self.reads_scale()).then(|| self.style.key_binding(self.layout.count().into()))
     }
 
-    /// The group and binding of the table of normals, for kernels that make noise: a uniform buffer with the 8 KiB of
+    /// The group and binding of the table of normals, for kernels that make noise: a uniform buffer, or a storage buffer where
+    /// all of these are `read_write`, with the 8 KiB of
     /// [`NORMAL_TABLE_UNIFORM`](crate::normal_table::NORMAL_TABLE_UNIFORM).
     pub fn normal_table_binding(&self) -> Option<(u32, u32)> {
         let bindings = u32::from(self.layout.count()) + u32::from(self.key_is_in_buffer());
@@ -374,7 +377,8 @@ impl Kernel {
 
     /// Storage buffers that a pipeline binds.
     pub(crate) fn storage_buffers(&self) -> u32 {
-        u32::from(self.layout.count()) + u32::from(self.key_binding().is_some())
+        let table = self.style.read_write && self.needs_normal_table();
+        u32::from(self.layout.count()) + u32::from(self.key_binding().is_some()) + u32::from(table)
     }
 
     /// Which binding shows what.

@@ -170,7 +170,7 @@ impl Style {
     pub const IMMEDIATES: Self = Self { parameters: ParameterStyle::Immediates, read_write: false };
     /// Parameters in a uniform buffer, storage buffers read-only where they are only read.
     pub const UNIFORM: Self = Self { parameters: ParameterStyle::Uniform, read_write: false };
-    /// Everything in group 0, storage buffers all `read_write`: for launchers as CubeCL's.
+    /// Everything in group 0, storage buffers all `read_write`, the table of normals among them: for launchers as CubeCL's.
     pub const ONE_GROUP: Self = Self { parameters: ParameterStyle::LastBinding, read_write: true };
 
     /// The group and the binding of the table of normals, where `before` bindings of group 0 come before it.

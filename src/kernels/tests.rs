@@ -442,7 +442,7 @@ fn bindings_are_the_layouts() {
         let key = kernel.key_binding();
         expected.extend(key.map(|(group, binding)| (group, binding, Some(kernel.style.read_write))));
         let table = kernel.normal_table_binding();
-        expected.extend(table.map(|(group, binding)| (group, binding, None)));
+        expected.extend(table.map(|(group, binding)| (group, binding, kernel.style.read_write.then_some(true))));
         match kernel.style {
             Style::IMMEDIATES => {}
             Style::UNIFORM => expected.push((1, 0, None)),
