@@ -24,7 +24,7 @@ impl Trained {
         let mut command = Command::new(cargo);
         command.args(["run", "--quiet", "--manifest-path", manifest, "--", study]).arg(lab.key(0).seed.to_string());
         command.args(lab.quick.then_some("quick")).args(lab.fault.then_some("fault"));
-        let named = |error| format!("{command:?}: {error}", command = "cargo run for networks/");
+        let named = |error| format!("cargo run of {manifest}: {error}");
         let mut child = command.stdout(Stdio::piped()).spawn().map_err(named)?;
         let output = child.stdout.take().ok_or("the program has an output")?;
         let mut last = String::new();

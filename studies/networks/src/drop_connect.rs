@@ -3,7 +3,10 @@
 
 use burn::{
     module::Module,
-    tensor::{Tensor, activation::{relu, softmax}},
+    tensor::{
+        Tensor,
+        activation::{relu, softmax},
+    },
 };
 use wgpu_dropout::{Context, DropConnect, Dropout, Key, Statistics};
 use wgpu_dropout_burn::{Keys, dropout};
@@ -127,7 +130,8 @@ pub fn measure(lab: &Lab) -> Result<Measured, Error> {
     measured.insert("mean".into(), f64s(mean));
     measured.insert("variance".into(), f64s(variance));
     measured.insert("mean of samples".into(), f64s(sampled));
-    measured.insert("variance of samples".into(), m2.into_iter().map(|m2| f64::from(m2) / (draws as f64 - 1.0)).collect());
+    measured
+        .insert("variance of samples".into(), m2.into_iter().map(|m2| f64::from(m2) / (draws as f64 - 1.0)).collect());
     measured.insert("draws".into(), vec![draws as f64]);
     Ok(measured)
 }

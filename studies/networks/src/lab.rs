@@ -28,7 +28,7 @@ impl Lab {
     pub fn new(seed: u64, words: &[String]) -> Result<Self, Error> {
         let has = |word: &str| words.iter().any(|other| other == word);
         let rest: Vec<String> = words.iter().filter(|word| !["quick", "fault"].contains(&&***word)).cloned().collect();
-        let device = if std::env::var_os("FLEX").is_some() { Device::flex() } else { Device::wgpu(Default::default()) }.autodiff();
+        let device = Device::wgpu(Default::default()).autodiff();
         Ok(Self { device, fault: has("fault"), quick: has("quick"), seed, options: Options::parse(&rest)? })
     }
 

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 mod batch_norm;
 mod co_adaptation;
 mod data;
-mod drop_block;
 mod drop_connect;
 mod lab;
 mod monte_carlo;
@@ -18,14 +17,13 @@ mod weight_scaling;
 
 pub use lab::{Error, Lab, Measured};
 
-const STUDIES: [(&str, fn(&Lab) -> Result<Measured, Error>); 7] = [
+const STUDIES: [(&str, fn(&Lab) -> Result<Measured, Error>); 6] = [
     ("weight-scaling", weight_scaling::measure),
     ("batch-norm", batch_norm::measure),
     ("co-adaptation", co_adaptation::measure),
     ("monte-carlo", monte_carlo::measure),
     ("regression", regression::measure),
     ("drop-connect", drop_connect::measure),
-    ("drop-block-network", drop_block::measure),
 ];
 
 fn main() -> ExitCode {
@@ -39,11 +37,17 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), Error> {
-    const USAGE: &str = "STUDY SEED [quick] [fault] [FOLDER and options of the regression]";
-    let [study, seed, words @ ..] = arguments else { return Err(USAGE.into()) };
     let known = STUDIES.map(|(name, _)| name).join(", ");
-    let (_, measure) =
-        STUDIES.iter().find(|(name, _)| name == study).ok_or_else(|| format!("there is no {study}; there are {known}"))?;
+    let [study, seed, words @ ..] = arguments else {
+        return Err(format!(
+            "give STUDY SEED, then words of [quick] [fault] or the regression's FOLDER and options; studies are {known}"
+        )
+        .into());
+    };
+    let (_, measure) = STUDIES
+        .iter()
+        .find(|(name, _)| name == study)
+        .ok_or_else(|| format!("there is no {study}; there are {known}"))?;
     let seed = seed.parse().map_err(|error| format!("the seed {seed}: {error}; give a number below 2⁶⁴"))?;
     let measured = measure(&Lab::new(seed, words)?)?;
     println!("{}", serde_json::to_string(&measured)?);

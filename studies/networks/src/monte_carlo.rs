@@ -1,6 +1,9 @@
 //! Monte Carlo dropout: what many forward passes with dropout say of digits that are as those it learnt from, and of turned ones.
 
-use burn::{module::Module, tensor::{Tensor, activation::softmax}};
+use burn::{
+    module::Module,
+    tensor::{Tensor, activation::softmax},
+};
 use wgpu_dropout::{Context, Dropout, Uncertainty};
 
 use crate::{
@@ -45,7 +48,11 @@ pub fn measure(lab: &Lab) -> Result<Measured, Error> {
 
     let ones: Vec<usize> = test.iter().copied().filter(|&i| digits.y[i] == 1.0).take(TURNED).collect();
     let mut data = digits.rows(test);
-    data.extend(ones.iter().flat_map(|&one| ANGLES.iter().flat_map(move |&angle| vec![(one, angle)])).flat_map(|(one, angle)| turned(digits.row(one), angle)));
+    data.extend(
+        ones.iter()
+            .flat_map(|&one| ANGLES.iter().flat_map(move |&angle| vec![(one, angle)]))
+            .flat_map(|(one, angle)| turned(digits.row(one), angle)),
+    );
     let rows = data.len() / digits.width;
     let x: Tensor<3> = tensor(data, [1, rows, digits.width], &inner);
     let x: Tensor<3> = x.expand([networks, rows, digits.width]);
@@ -82,7 +89,8 @@ pub fn measure(lab: &Lab) -> Result<Measured, Error> {
         let row = |row: usize| &probability[row * CLASSES..(row + 1) * CLASSES];
         let wrong = tested().map(|(i, digit)| f64::from(u8::from(best(row(i)) != labels[digit])));
         measured.insert(format!("{name}: wrong"), wrong.collect());
-        measured.insert(format!("{name}: confidence"), tested().map(|(i, _)| f64::from(row(i)[best(row(i))])).collect());
+        measured
+            .insert(format!("{name}: confidence"), tested().map(|(i, _)| f64::from(row(i)[best(row(i))])).collect());
         let loss = tested().map(|(i, digit)| -f64::from(row(i)[labels[digit]].max(f32::MIN_POSITIVE)).ln());
         measured.insert(format!("{name}: loss"), loss.collect());
         measured.insert(format!("{name}: one, turned"), turned().map(|i| f64::from(row(i)[1])).collect());

@@ -4,7 +4,10 @@
 use burn::{
     module::{Module, Param},
     optim::{AdamConfig, GradientsParams},
-    tensor::{Device, Tensor, TensorData, activation::{log_softmax, relu}},
+    tensor::{
+        Device, Tensor, TensorData,
+        activation::{log_softmax, relu},
+    },
 };
 use wgpu_dropout::Dropout;
 use wgpu_dropout_burn::{Keys, dropout};
@@ -52,7 +55,11 @@ impl Network {
     }
 
     /// x, networks × rows × inputs, to networks × rows × outputs. `noise` is given what goes into each layer.
-    pub fn forward(&self, mut x: Tensor<3>, noise: impl Fn(u16, Tensor<3>) -> Result<Tensor<3>, Error>) -> Result<Tensor<3>, Error> {
+    pub fn forward(
+        &self,
+        mut x: Tensor<3>,
+        noise: impl Fn(u16, Tensor<3>) -> Result<Tensor<3>, Error>,
+    ) -> Result<Tensor<3>, Error> {
         for (number, layer) in (0..).zip(&self.layers) {
             if number > 0 {
                 x = relu(x);
@@ -89,7 +96,6 @@ pub fn train<M: Module>(
     training: Training,
     loss: impl Fn(&M, &[usize], Keys) -> Result<Tensor<1>, Error>,
 ) -> Result<M, Error> {
-    let start = std::time::Instant::now();
     let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
     let mut order: Vec<usize> = (0..rows).collect();
     let per_epoch = rows.div_ceil(training.batch);
@@ -100,10 +106,8 @@ pub fn train<M: Module>(
         }
         let batch = &order[place * training.batch..rows.min((place + 1) * training.batch)];
         let loss = loss(&model, batch, lab.keys().with_step(step as u32))?;
-        let last = loss.clone();
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         model = optimizer.step(training.rate, model, gradients);
-        if std::env::var_os("TIMES").is_some() && (step < 5 || step % 10 == 0) { let l = read(last.clone())?; eprintln!("{step} {:?} {l:?}", start.elapsed()); }
     }
     Ok(model)
 }

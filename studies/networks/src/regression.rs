@@ -2,7 +2,11 @@
 //! of 50 units, dropout before both layers, root mean squared error and predictive log-likelihood, split by split. The splits'
 //! networks are trained at once.
 
-use std::{fs, path::{Path, PathBuf}, str::FromStr};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use burn::{module::Module, tensor::Tensor};
 use wgpu_dropout::Dropout;
@@ -164,7 +168,11 @@ pub fn measure(lab: &Lab) -> Result<Measured, Error> {
     of("RMSE, the mean", &|split, row| (target(split, row) - splits[split].mean).powi(2), true);
     of("LL, one pass", &|split, row| constant - 0.5 * tau * single(split, row), false);
     of("LL, mean of samples", &|split, row| constant - 0.5 * tau * averaged(split, row), false);
-    of("LL, Monte Carlo", &|split, row| constant + likelihoods[split * test + row].value() - (samples as f64).ln(), false);
+    of(
+        "LL, Monte Carlo",
+        &|split, row| constant + likelihoods[split * test + row].value() - (samples as f64).ln(),
+        false,
+    );
     if options.is_asked() {
         print(&measured, p, tau, epochs, samples);
     }
@@ -205,8 +213,11 @@ impl LogSum {
 }
 
 fn print(measured: &Measured, p: f64, tau: f64, epochs: usize, samples: usize) {
-    println!("p = {p}, tau = {tau}, {epochs} epochs, {samples} samples\nsplit      RMSE        LL   (one pass: RMSE        LL)");
-    let columns = ["RMSE, Monte Carlo", "LL, Monte Carlo", "RMSE, one pass", "LL, one pass"].map(|name| &measured[name]);
+    println!(
+        "p = {p}, tau = {tau}, {epochs} epochs, {samples} samples\nsplit      RMSE        LL   (one pass: RMSE        LL)"
+    );
+    let columns =
+        ["RMSE, Monte Carlo", "LL, Monte Carlo", "RMSE, one pass", "LL, one pass"].map(|name| &measured[name]);
     for split in 0..columns[0].len() {
         let [rmse, ll, one_rmse, one_ll] = columns.map(|column| column[split]);
         println!("{split:5} {rmse:9.4} {ll:9.4}            {one_rmse:9.4} {one_ll:9.4}");
@@ -217,7 +228,10 @@ fn print(measured: &Measured, p: f64, tau: f64, epochs: usize, samples: usize) {
         let squares: f64 = column.iter().map(|value| (value - mean).powi(2)).sum();
         format!("{mean:.4} ± {:.4}", (squares / (n - 1.0) / n).sqrt())
     });
-    println!(" mean  RMSE {}, LL {}   (one pass: RMSE {}, LL {}), ± standard error", summary[0], summary[1], summary[2], summary[3]);
+    println!(
+        " mean  RMSE {}, LL {}   (one pass: RMSE {}, LL {}), ± standard error",
+        summary[0], summary[1], summary[2], summary[3]
+    );
 }
 
 type Indexes = Vec<(Vec<usize>, Vec<usize>)>;
@@ -241,10 +255,13 @@ fn read_folder(folder: &Path, count: Option<usize>) -> Result<(Table, Indexes), 
     };
     let numbers = |name: &str| -> Result<Vec<f64>, Error> {
         let text = text(name)?;
-        text.split_whitespace().map(|word| word.parse().map_err(|error| format!("{name}: {word}: {error}").into())).collect()
+        text.split_whitespace()
+            .map(|word| word.parse().map_err(|error| format!("{name}: {word}: {error}").into()))
+            .collect()
     };
     // Indexes are written as floats.
-    let indexes = |name: &str| -> Result<Vec<usize>, Error> { Ok(numbers(name)?.into_iter().map(|i| i as usize).collect()) };
+    let indexes =
+        |name: &str| -> Result<Vec<usize>, Error> { Ok(numbers(name)?.into_iter().map(|i| i as usize).collect()) };
     let values = numbers("data.txt")?;
     let rows = text("data.txt")?.lines().filter(|line| !line.trim().is_empty()).count();
     if rows == 0 || values.len() % rows != 0 {
@@ -252,7 +269,9 @@ fn read_folder(folder: &Path, count: Option<usize>) -> Result<(Table, Indexes), 
     }
     let width = values.len() / rows;
     let (features, target) = (indexes("index_features.txt")?, indexes("index_target.txt")?);
-    let &[target] = &target[..] else { return Err(format!("index_target.txt: {} columns, not one", target.len()).into()) };
+    let &[target] = &target[..] else {
+        return Err(format!("index_target.txt: {} columns, not one", target.len()).into());
+    };
     if let Some(column) = features.iter().chain([&target]).find(|column| **column >= width) {
         return Err(format!("column {column}: data.txt has {width}, from 0 on").into());
     }
@@ -288,7 +307,9 @@ fn split(data: &Table, train: &[usize], test: &[usize]) -> Split {
     let (mean, deviation) = moments(&|i| f64::from(data.y[i]));
     let columns: Vec<_> = (0..data.width).map(|column| moments(&|i| f64::from(data.row(i)[column]))).collect();
     let standardised = |rows: &[usize]| {
-        let row = |&i: &usize| data.row(i).iter().zip(&columns).map(|(&x, (mean, deviation))| ((f64::from(x) - mean) / deviation) as f32);
+        let row = |&i: &usize| {
+            data.row(i).iter().zip(&columns).map(|(&x, (mean, deviation))| ((f64::from(x) - mean) / deviation) as f32)
+        };
         rows.iter().flat_map(row).collect()
     };
     Split {

@@ -46,9 +46,7 @@ pub fn measure(lab: &Lab) -> Result<Measured, Error> {
         })?;
         let network = network.valid();
         // The fault: the scale is in the weights already, and is applied once more.
-        let scaled = |x: Tensor<3>| {
-            network.forward(x, |_, x| Ok(if lab.fault { x * (1.0 - RATE) } else { x }))
-        };
+        let scaled = |x: Tensor<3>| network.forward(x, |_, x| Ok(if lab.fault { x * (1.0 - RATE) } else { x }));
         let logits = scaled(of_rows(&test[..shown], 1))?;
         // The mean over masks, in two halves, whose errors are independent.
         let mean = |half: u16, from: u16| -> Result<Tensor<3>, Error> {

@@ -26,7 +26,12 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let family = Family::of(5);
     let shift = trained.mean("before: ratio")?;
     let mut checks = vec![
-        Check::agrees("ratio − formula, dropout before", trained.difference("before: ratio", "before: theory")?, 0.0, family),
+        Check::agrees(
+            "ratio − formula, dropout before",
+            trained.difference("before: ratio", "before: theory")?,
+            0.0,
+            family,
+        ),
         Check::below("ratio of variances, dropout before", shift, 1.0, family),
         Check::at_most(
             "ratio of variances, dropout behind: largest distance from 1",
@@ -46,7 +51,8 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     checks.push(Check::above("loss − loss with evaluation’s statistics, dropout before, nats", loss, 0.0, family));
     let list = |name: &str| trained.list(name);
     let harm = |place: &str| -> Result<Vec<f64>, Error> {
-        let (with, without) = (list(&format!("{place}: loss"))?, list(&format!("{place}: loss, statistics of evaluation"))?);
+        let (with, without) =
+            (list(&format!("{place}: loss"))?, list(&format!("{place}: loss, statistics of evaluation"))?);
         Ok(with.iter().zip(without).map(|(a, b)| a - b).collect())
     };
     let harms = difference(&harm("before")?, &harm("after")?);
@@ -54,7 +60,15 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
 
     let mut table = Table::new(
         "Means over networks",
-        &["dropout", "ratio", "formula", "test accuracy, %", "test loss", "loss with evaluation’s statistics", "accuracy, %"],
+        &[
+            "dropout",
+            "ratio",
+            "formula",
+            "test accuracy, %",
+            "test loss",
+            "loss with evaluation’s statistics",
+            "accuracy, %",
+        ],
     );
     for (place, words) in [("before", "before the norm"), ("after", "behind it")] {
         let of = |what: &str| -> Result<f64, Error> { Ok(trained.mean(&format!("{place}: {what}"))?.value) };
@@ -107,8 +121,10 @@ fn ratios(trained: &Trained) -> Result<Figure, Error> {
 
 fn costs(trained: &Trained) -> Result<Figure, Error> {
     let pairs = |place: &str| -> Result<Vec<(f64, f64)>, Error> {
-        let (right, wrong) =
-            (trained.list(&format!("{place}: loss, statistics of evaluation"))?, trained.list(&format!("{place}: loss"))?);
+        let (right, wrong) = (
+            trained.list(&format!("{place}: loss, statistics of evaluation"))?,
+            trained.list(&format!("{place}: loss"))?,
+        );
         Ok(right.iter().copied().zip(wrong.iter().copied()).collect())
     };
     let (before, after) = (pairs("before")?, pairs("after")?);

@@ -23,30 +23,46 @@ pub const STUDY: Study = Study {
 };
 
 const NOISES: [(&str, &str); 3] = [("none", "no noise"), ("dropout", "dropout"), ("gaussian", "Gaussian noise")];
-/// How far apart two gaps may be and still be as good as each other, in nats.
+/// How far apart two gaps may be and still be as good as each other: the log of their ratio.
 const MARGIN: f64 = 0.1;
 
 fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let trained = Trained::new(lab, "co-adaptation")?;
     let family = Family::of(5);
     let gaps = |name: &str| -> Result<Vec<f64>, Error> {
-        let (test, train) = (trained.list(&format!("{name}: test loss"))?, trained.list(&format!("{name}: train loss"))?);
+        let (test, train) =
+            (trained.list(&format!("{name}: test loss"))?, trained.list(&format!("{name}: train loss"))?);
         Ok(test.iter().zip(train).map(|(test, train)| test - train).collect())
     };
     let [none, dropout, gaussian] = [gaps("none")?, gaps("dropout")?, gaps("gaussian")?];
-    let narrowed = difference(&none, &dropout);
+    // Logs, because a network with a wide gap has it narrowed by more.
+    let logs = |gaps: &[f64]| gaps.iter().map(|gap| gap.ln()).collect::<Vec<_>>();
+    let narrowed = difference(&logs(&none), &logs(&dropout));
     let mut checks = vec![
-        Check::above("gap without noise − gap with dropout, nats", narrowed, 0.0, family),
-        Check::above("gap without noise − gap with Gaussian noise, nats", difference(&none, &gaussian), 0.0, family),
+        Check::above("log of gap without noise ÷ gap with dropout", narrowed, 0.0, family),
+        Check::above(
+            "log of gap without noise ÷ gap with Gaussian noise",
+            difference(&logs(&none), &logs(&gaussian)),
+            0.0,
+            family,
+        ),
     ];
-    let between = difference(&gaussian, &dropout);
-    checks.extend(equivalent("gap with Gaussian noise − gap with dropout", between, MARGIN, family));
+    let between = difference(&logs(&gaussian), &logs(&dropout));
+    checks.extend(equivalent("log of gap with Gaussian noise ÷ gap with dropout", between, MARGIN, family));
     let halved = trained.difference("dropout: half of the units", "none: half of the units")?;
     checks.push(Check::above("accuracy with half of the units, dropout − none", halved, 0.0, family));
 
     let mut table = Table::new(
         "Means over networks",
-        &["noise", "train accuracy, %", "test accuracy, %", "train loss", "test loss", "gap", "accuracy with half of the units, %"],
+        &[
+            "noise",
+            "train accuracy, %",
+            "test accuracy, %",
+            "train loss",
+            "test loss",
+            "gap",
+            "accuracy with half of the units, %",
+        ],
     );
     for (name, words) in NOISES {
         let of = |what: &str| trained.mean(&format!("{name}: {what}"));
@@ -71,11 +87,11 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
         interval(&accuracy, family, 100.0)
     );
     let verdict = format!(
-        "Dropout narrows the gap by {} nats, from {}; Gaussian noise is {} nats from it. With half of the units gone, networks \
+        "Dropout narrows the gap, of {} nats, by {} %; Gaussian noise’s gap is {} % from dropout’s. With half of the units gone, networks \
          trained with dropout are right in {} % and others in {} %.",
-        digits(narrowed.value, 2),
         digits(crate::Estimate::mean(&none).value, 2),
-        digits(between.value.abs(), 1),
+        digits(100.0 * (1.0 - (-narrowed.value).exp()), 2),
+        digits(100.0 * (between.value.abs().exp() - 1.0), 1),
         digits(100.0 * trained.mean("dropout: half of the units")?.value, 3),
         digits(100.0 * trained.mean("none: half of the units")?.value, 3),
     );
@@ -86,7 +102,8 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
 /// Each network's gap without noise, and with.
 fn pairs(none: &[f64], dropout: &[f64], gaussian: &[f64]) -> Result<Figure, Error> {
     let most = [none, dropout, gaussian].concat().into_iter().fold(0.0, f64::max) * 1.05;
-    let mut plot = Plot::new(Axis::new("gap without noise, nats", 0.0, most), Axis::new("gap with noise, nats", 0.0, most));
+    let mut plot =
+        Plot::new(Axis::new("gap without noise, nats", 0.0, most), Axis::new("gap with noise, nats", 0.0, most));
     plot.curve(|x| x, Tone::Soft, Stroke::Thin);
     plot.points(none.iter().copied().zip(dropout.iter().copied()), Tone::First, Mark::Dot);
     plot.points(none.iter().copied().zip(gaussian.iter().copied()), Tone::Second, Mark::Cross);
@@ -99,11 +116,14 @@ fn pairs(none: &[f64], dropout: &[f64], gaussian: &[f64]) -> Result<Figure, Erro
 /// Accuracy of all and of half of the units.
 fn halves(trained: &Trained, family: Family) -> Result<Figure, Error> {
     let ticks = NOISES.iter().zip(0_u32..).map(|((_, words), x)| (f64::from(x), *words));
-    let mut plot = Plot::new(Axis::new("trained with", -0.5, 2.6).with_ticks(ticks), Axis::new("test accuracy, %", 40.0, 100.0));
+    let mut plot =
+        Plot::new(Axis::new("trained with", -0.5, 2.6).with_ticks(ticks), Axis::new("test accuracy, %", 40.0, 100.0));
     for (x, (name, _)) in (0_u32..).zip(NOISES) {
         let all = trained.mean(&format!("{name}: test accuracy"))?.scaled(100.0);
         let half = trained.mean(&format!("{name}: half of the units"))?.scaled(100.0);
-        for (shift, estimate, tone, mark) in [(-0.08, all, Tone::First, Mark::Dot), (0.08, half, Tone::Second, Mark::Ring)] {
+        for (shift, estimate, tone, mark) in
+            [(-0.08, all, Tone::First, Mark::Dot), (0.08, half, Tone::Second, Mark::Ring)]
+        {
             let x = f64::from(x) + shift;
             let (low, high) = family.interval(&estimate);
             plot.intervals([(x, low, high)], tone);

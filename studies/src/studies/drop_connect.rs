@@ -31,19 +31,29 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let (sampled, sampled_variance) = (list("mean of samples")?, list("variance of samples")?);
     let count = mean.len();
     let family = Family::of(count + 3);
-    let z: Vec<f64> =
-        (0..count).filter(|&i| variance[i] > 0.0).map(|i| (sampled[i] - mean[i]) / (variance[i] / draws).sqrt()).collect();
-    let ratio: Vec<f64> = (0..count).filter(|&i| variance[i] > 0.0).map(|i| sampled_variance[i] / variance[i]).collect();
+    let z: Vec<f64> = (0..count)
+        .filter(|&i| variance[i] > 0.0)
+        .map(|i| (sampled[i] - mean[i]) / (variance[i] / draws).sqrt())
+        .collect();
+    let ratio: Vec<f64> =
+        (0..count).filter(|&i| variance[i] > 0.0).map(|i| sampled_variance[i] / variance[i]).collect();
     // The units of a digit share no weights, so that their ratios are independent; so are the masks of each digit.
     let mean_ratio = Estimate::mean(&ratio);
     let by_moments = trained.difference("by moments: accuracy", "DropConnect: accuracy")?;
     let checks = vec![
-        Check::all_agree(format!("mean of {count} inputs of units, from {} masks: largest z", digits(draws, 4)), &z, family),
+        Check::all_agree(
+            format!("mean of {count} inputs of units, from {} masks: largest z", digits(draws, 4)),
+            &z,
+            family,
+        ),
         Check::agrees("variance of samples ÷ that of the formula, mean over units", mean_ratio, 1.0, family),
         Check::above("accuracy by moments − by the weights alone", by_moments, -MARGIN, family),
         Check::above("accuracy of DropConnect", trained.mean("DropConnect: accuracy")?, 0.7, family),
     ];
-    let mut table = Table::new("Accuracy on 600 digits, means over networks", &["trained with", "inference", "accuracy, %", "interval"]);
+    let mut table = Table::new(
+        "Accuracy on 600 digits, means over networks",
+        &["trained with", "inference", "accuracy, %", "interval"],
+    );
     for (name, noise, inference) in [
         ("none", "nothing dropped", "the weights"),
         ("dropout", "dropout of units", "the weights"),
@@ -51,9 +61,16 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
         ("by moments", "DropConnect", "moments, normals before the ReLU"),
     ] {
         let accuracy = trained.mean(&format!("{name}: accuracy"))?;
-        table.row([noise.to_owned(), inference.into(), digits(100.0 * accuracy.value, 3), interval(&accuracy, family, 100.0)]);
+        table.row([
+            noise.to_owned(),
+            inference.into(),
+            digits(100.0 * accuracy.value, 3),
+            interval(&accuracy, family, 100.0),
+        ]);
     }
-    let percent = |name: &str| -> Result<String, Error> { Ok(digits(100.0 * trained.mean(&format!("{name}: accuracy"))?.value, 3)) };
+    let percent = |name: &str| -> Result<String, Error> {
+        Ok(digits(100.0 * trained.mean(&format!("{name}: accuracy"))?.value, 3))
+    };
     let verdict = format!(
         "The closed form has the mean of {count} units within chance, and their variance to {} %. Accuracy: {} % with DropConnect, {} % by \
          moments, {} % with dropout, {} % with neither.",
@@ -74,11 +91,14 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
 
 fn moments(variance: &[f64], sampled: &[f64]) -> Result<Figure, Error> {
     let most = variance.iter().chain(sampled).copied().fold(0.0, f64::max) * 1.05;
-    let mut plot = Plot::new(Axis::new("variance by the formula", 0.0, most), Axis::new("variance over masks", 0.0, most));
+    let mut plot =
+        Plot::new(Axis::new("variance by the formula", 0.0, most), Axis::new("variance over masks", 0.0, most));
     plot.curve(|x| x, Tone::Soft, Stroke::Thin);
     plot.points(variance.iter().copied().zip(sampled.iter().copied()), Tone::First, Mark::Speck);
     plot.label(0.95 * most, 0.8 * most, "equal", Tone::Soft, Side::Left);
-    plot.figure("The input of each of 32 units, for 16 digits: its variance over masks of the weights, and the closed form.")
+    plot.figure(
+        "The input of each of 32 units, for 16 digits: its variance over masks of the weights, and the closed form.",
+    )
 }
 
 /// How far the sampled means are off, in standard errors, beside a normal.
@@ -90,9 +110,14 @@ fn normality(z: &[f64]) -> Result<Figure, Error> {
     }
     let total: f64 = bins.iter().sum();
     let bins = bins.map(|bin| 200.0 * bin / total);
-    let mut plot =
-        Plot::new(Axis::new("distance of the mean, standard errors", -6.0, 6.0), Axis::new("% for each standard error", 0.0, 60.0));
-    plot.bars((0_u32..).zip(bins).map(|(i, share)| (f64::from(i) / 2.0 - 6.0, f64::from(i) / 2.0 - 5.5, share)), Tone::Soft);
+    let mut plot = Plot::new(
+        Axis::new("distance of the mean, standard errors", -6.0, 6.0),
+        Axis::new("% for each standard error", 0.0, 60.0),
+    );
+    plot.bars(
+        (0_u32..).zip(bins).map(|(i, share)| (f64::from(i) / 2.0 - 6.0, f64::from(i) / 2.0 - 5.5, share)),
+        Tone::Soft,
+    );
     plot.curve(|x| 100.0 * (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt(), Tone::First, Stroke::Solid);
     plot.label(1.1, 34.0, "by chance alone", Tone::First, Side::Right);
     plot.figure("How far the means over masks are from the closed form: as far as chance takes them.")

@@ -38,7 +38,8 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let networks = trained.list("networks")?[0] as usize;
     let family = Family::of(7);
     let tested = |name: &str| -> Result<Tested<'_>, Error> {
-        let (wrong, confidence) = (trained.list(&format!("{name}: wrong"))?, trained.list(&format!("{name}: confidence"))?);
+        let (wrong, confidence) =
+            (trained.list(&format!("{name}: wrong"))?, trained.list(&format!("{name}: confidence"))?);
         Ok(Tested { networks, digits: wrong.len() / networks, wrong, confidence })
     };
     let (sampled, single) = (tested("Monte Carlo")?, tested("deterministic")?);
@@ -51,13 +52,34 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let turned = Turned { networks, angles: angles.len() };
     let at = |angle: f64| angles.iter().position(|other| *other == angle).ok_or("the angle was measured");
     let (upright, slanted, lying) = (at(0.0)?, at(30.0)?, at(90.0)?);
-    let rise = |name: &str, from, to| -> Result<Estimate, Error> { Ok(turned.difference(trained.list(name)?, from, to)) };
+    let rise =
+        |name: &str, from, to| -> Result<Estimate, Error> { Ok(turned.difference(trained.list(name)?, from, to)) };
     let mut checks = vec![
         Check::above("AUC of errors against mutual information", found, 0.8, family),
-        Check::above("mutual information at 30° − upright, nats", rise("information, turned", upright, slanted)?, 0.0, family),
-        Check::above("predictive entropy at 30° − upright, nats", rise("entropy, turned", upright, slanted)?, 0.0, family),
-        Check::below("mutual information at 90° − at 30°, nats", rise("information, turned", slanted, lying)?, 0.0, family),
-        Check::above("Monte Carlo’s entropy − the single pass’s, at 30°, nats", turned.beside(&trained, slanted)?, 0.0, family),
+        Check::above(
+            "mutual information at 30° − upright, nats",
+            rise("information, turned", upright, slanted)?,
+            0.0,
+            family,
+        ),
+        Check::above(
+            "predictive entropy at 30° − upright, nats",
+            rise("entropy, turned", upright, slanted)?,
+            0.0,
+            family,
+        ),
+        Check::below(
+            "mutual information at 90° − at 30°, nats",
+            rise("information, turned", slanted, lying)?,
+            0.0,
+            family,
+        ),
+        Check::above(
+            "Monte Carlo’s entropy − the single pass’s, at 30°, nats",
+            turned.beside(&trained, slanted)?,
+            0.0,
+            family,
+        ),
     ];
     let gain = of_digits(&sampled, |i| single.wrong[i] - sampled.wrong[i]);
     let (low, high) = family.interval(&gain);
@@ -67,16 +89,22 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
         -(high - low) / 2.0,
         "no further below 0 than its interval is wide to one side",
     ));
-    checks.push(Check::above("accuracy of Monte Carlo − that of the single pass: all of its interval", gain, -0.03, family));
+    checks.push(Check::above(
+        "accuracy of Monte Carlo − that of the single pass: all of its interval",
+        gain,
+        -0.03,
+        family,
+    ));
 
     let mut table = Table::new(
         "Beside each other",
         &["", "accuracy, %", "mean confidence, %", "calibration error, %", "loss, nats", "AUC of errors", "interval"],
     );
     let mut calibrations = vec![];
-    for (name, words, tested, auc) in
-        [("Monte Carlo", "Monte Carlo, by I", &sampled, found), ("deterministic", "single pass, by its softmax", &single, found_by_single)]
-    {
+    for (name, words, tested, auc) in [
+        ("Monte Carlo", "Monte Carlo, by I", &sampled, found),
+        ("deterministic", "single pass, by its softmax", &single, found_by_single),
+    ] {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let bins = reliability(tested);
         let error = bins.iter().map(|bin| bin.share * (bin.accuracy - bin.confidence).abs()).sum::<f64>();
@@ -115,7 +143,11 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
             digits(100.0 * calibrations[0], 2),
         ),
     ];
-    let figures = vec![rotation(&trained, &turned, angles)?, curves(&sampled, information, &single, &doubts)?, calibration(&sampled, &single)?];
+    let figures = vec![
+        rotation(&trained, &turned, angles)?,
+        curves(&sampled, information, &single, &doubts)?,
+        calibration(&sampled, &single)?,
+    ];
     Ok(Findings { verdict, checks, tables: vec![table], figures, remarks })
 }
 
@@ -134,7 +166,8 @@ fn auc(tested: &Tested<'_>, score: &[f64]) -> Estimate {
         let mut is_in = [false; GROUPS];
         groups.for_each(|group| is_in[*group] = true);
         let of_network = |network: usize| {
-            let digits = (0..tested.digits).filter(|digit| is_in[digit % GROUPS]).map(|digit| network * tested.digits + digit);
+            let digits =
+                (0..tested.digits).filter(|digit| is_in[digit % GROUPS]).map(|digit| network * tested.digits + digit);
             area(digits.map(|i| (score[i], tested.wrong[i] == 1.0)).collect())
         };
         (0..tested.networks).map(of_network).sum::<f64>() / tested.networks as f64
@@ -200,7 +233,9 @@ fn reliability(tested: &Tested<'_>) -> Vec<Bin> {
     }
     let all = tested.wrong.len() as f64;
     let filled = bins.into_iter().filter(|bin| bin.0 > 0.0);
-    filled.map(|(count, sure, right)| Bin { share: count / all, confidence: sure / count, accuracy: right / count }).collect()
+    filled
+        .map(|(count, sure, right)| Bin { share: count / all, confidence: sure / count, accuracy: right / count })
+        .collect()
 }
 
 fn rotation(trained: &Trained, turned: &Turned, angles: &[f64]) -> Result<Figure, Error> {
@@ -216,8 +251,11 @@ fn rotation(trained: &Trained, turned: &Turned, angles: &[f64]) -> Result<Figure
     ];
     let highest = predictive.iter().map(|point| point.1).fold(1.0, f64::max);
     let ticks = [0.0, 30.0, 60.0, 90.0, 120.0, 150.0, 180.0].map(|angle| (angle, format!("{angle}°")));
-    let mut plot = Plot::new(Axis::new("turned by", 0.0, 180.0).with_ticks(ticks), Axis::new("nats; probability", 0.0, 1.25 * highest))
-        .with_height(380);
+    let mut plot = Plot::new(
+        Axis::new("turned by", 0.0, 180.0).with_ticks(ticks),
+        Axis::new("nats; probability", 0.0, 1.25 * highest),
+    )
+    .with_height(380);
     plot.line(one, Tone::Soft, Stroke::Thin);
     plot.line(single, Tone::Second, Stroke::Dashed);
     plot.line(predictive.clone(), Tone::First, Stroke::Solid);
@@ -266,12 +304,15 @@ fn calibration(sampled: &Tested<'_>, single: &Tested<'_>) -> Result<Figure, Erro
     for (tested, tone, mark, stroke) in
         [(sampled, Tone::First, Mark::Dot, Stroke::Solid), (single, Tone::Second, Mark::Ring, Stroke::Dashed)]
     {
-        let points: Vec<_> = reliability(tested).iter().map(|bin| (100.0 * bin.confidence, 100.0 * bin.accuracy)).collect();
+        let points: Vec<_> =
+            reliability(tested).iter().map(|bin| (100.0 * bin.confidence, 100.0 * bin.accuracy)).collect();
         plot.line(points.clone(), tone, stroke);
         plot.points(points, tone, mark);
     }
     plot.label(3.0, 93.0, "dots: Monte Carlo", Tone::First, Side::Right);
     plot.label(3.0, 84.0, "rings: single pass", Tone::Second, Side::Right);
     plot.label(97.0, 82.0, "calibrated", Tone::Soft, Side::Left);
-    plot.figure("How often an answer is right that is given with so much confidence: above the line it is better than it says.")
+    plot.figure(
+        "How often an answer is right that is given with so much confidence: above the line it is better than it says.",
+    )
 }

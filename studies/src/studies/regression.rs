@@ -26,10 +26,20 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let better = trained.difference("RMSE, one pass", "RMSE, Monte Carlo")?;
     let likelier = trained.difference("LL, Monte Carlo", "LL, one pass")?;
     let checks = vec![
-        Check::above("RMSE of the mean target − Monte Carlo’s", trained.difference("RMSE, the mean", "RMSE, Monte Carlo")?, 0.0, family),
+        Check::above(
+            "RMSE of the mean target − Monte Carlo’s",
+            trained.difference("RMSE, the mean", "RMSE, Monte Carlo")?,
+            0.0,
+            family,
+        ),
         Check::above("RMSE of one pass − Monte Carlo’s: no worse than by 1.5", better, -1.5, family),
         Check::above("LL of Monte Carlo − that of one pass: no worse than by 0.06", likelier, -0.06, family),
-        Check::below("RMSE of Monte Carlo, beside the target’s deviation of 77", trained.mean("RMSE, Monte Carlo")?, 70.0, family),
+        Check::below(
+            "RMSE of Monte Carlo, beside the target’s deviation of 77",
+            trained.mean("RMSE, Monte Carlo")?,
+            70.0,
+            family,
+        ),
     ];
     let mut table = Table::new("Means over splits", &["", "RMSE", "interval", "LL", "interval"]);
     for (name, words) in [("Monte Carlo", "Monte Carlo"), ("one pass", "one pass without dropout")] {
@@ -43,7 +53,8 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
         ]);
     }
     let mut splits = Table::new("Each split", &["split", "RMSE", "LL", "RMSE, one pass", "LL, one pass"]);
-    let columns = ["RMSE, Monte Carlo", "LL, Monte Carlo", "RMSE, one pass", "LL, one pass"].map(|name| trained.list(name));
+    let columns =
+        ["RMSE, Monte Carlo", "LL, Monte Carlo", "RMSE, one pass", "LL, one pass"].map(|name| trained.list(name));
     let [rmse, ll, one_rmse, one_ll] = columns;
     let columns = [rmse?, ll?, one_rmse?, one_ll?];
     for split in 0..columns[0].len() {

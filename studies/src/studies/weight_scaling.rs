@@ -29,7 +29,12 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let share = |depth: usize| trained.mean(&format!("{depth}: share"));
     let mut checks = vec![
         Check::agrees("share missed, no hidden layer", share(0)?, 0.0, family),
-        Check::agrees("share missed, 3 hidden layers, dropout behind the last ReLU alone", trained.mean("last: share")?, 0.0, family),
+        Check::agrees(
+            "share missed, 3 hidden layers, dropout behind the last ReLU alone",
+            trained.mean("last: share")?,
+            0.0,
+            family,
+        ),
     ];
     for depth in 1..=3 {
         let name = |depth: usize| format!("{depth}: share");
@@ -38,7 +43,13 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     }
     let mut table = Table::new(
         "Means over networks",
-        &["hidden layers", "missed, %", "interval", "distance of probabilities, %", "accuracy of the scaled network, %"],
+        &[
+            "hidden layers",
+            "missed, %",
+            "interval",
+            "distance of probabilities, %",
+            "accuracy of the scaled network, %",
+        ],
     );
     for depth in 0..=3 {
         table.row([
@@ -80,7 +91,8 @@ fn curve(trained: &Trained, family: Family) -> Result<Figure, Error> {
         Axis::new("missed, % of the square", lowest.min(-0.05 * highest), 1.1 * highest),
     );
     plot.level(0.0, Tone::Soft, Stroke::Thin);
-    let points: Vec<_> = (0_u32..).zip(&estimates).map(|(depth, estimate)| (f64::from(depth), estimate.value)).collect();
+    let points: Vec<_> =
+        (0_u32..).zip(&estimates).map(|(depth, estimate)| (f64::from(depth), estimate.value)).collect();
     plot.line(points.clone(), Tone::First, Stroke::Solid);
     let intervals = points.iter().zip(&estimates).map(|((x, _), estimate)| {
         let (low, high) = family.interval(estimate);
