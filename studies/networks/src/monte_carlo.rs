@@ -16,7 +16,7 @@ const HIDDEN: usize = 64;
 const POOL: usize = 500;
 const TRAINED: usize = 200;
 /// Ones that are turned.
-const TURNED: usize = 30;
+const TURNED: usize = 60;
 /// Degrees.
 const ANGLES: [f64; 13] = [0.0, 15.0, 30.0, 45.0, 60.0, 75.0, 90.0, 105.0, 120.0, 135.0, 150.0, 165.0, 180.0];
 const SIDE: usize = 8;

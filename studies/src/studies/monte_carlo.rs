@@ -16,7 +16,7 @@ pub const STUDY: Study = Study {
     measurement: "Networks of two hidden layers of 64 learn from 200 digits each, with dropout (p = 0.1, 0.3, 0.3 before the layers). Samples of \
                   logits for 1,297 other digits stream through the library’s accumulators of uncertainty. AUC is the chance that an error \
                   has a higher mutual information I than a right answer, within a network; its interval is a jackknife over 30 groups of \
-                  digits. 30 ones are turned about their middle, linearly between pixels. The single pass without dropout, deterministic, \
+                  digits. 60 ones are turned about their middle, linearly between pixels. The single pass without dropout, deterministic, \
                   is beside it.",
     fault: "one mask for all samples",
     run,
@@ -267,7 +267,7 @@ fn rotation(trained: &Trained, turned: &Turned, angles: &[f64]) -> Result<Figure
     plot.label(62.0, y(1.0), "triangles: mutual information", Tone::Ink, Side::Right);
     plot.label(62.0, y(2.0), "dashed: entropy of a single pass", Tone::Second, Side::Right);
     plot.label(62.0, y(3.0), "thin: probability of a one", Tone::Soft, Side::Right);
-    plot.figure("Thirty ones, turned. Uncertainty rises at first; where a one lies, the samples agree that it is something else.")
+    plot.figure("Sixty ones, turned. Uncertainty rises at first; where a one lies, the samples agree that it is something else.")
 }
 
 /// Of the digits, those that are the least certain first: how many errors are among them.

@@ -22,7 +22,7 @@ pub const STUDY: Study = Study {
 
 fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let trained = Trained::new(lab, "regression")?;
-    let family = Family::of(4);
+    let family = Family::of(3);
     let better = trained.difference("RMSE, one pass", "RMSE, Monte Carlo")?;
     let likelier = trained.difference("LL, Monte Carlo", "LL, one pass")?;
     let checks = vec![
@@ -34,12 +34,6 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
         ),
         Check::above("RMSE of one pass − Monte Carlo’s: no worse than by 1.5", better, -1.5, family),
         Check::above("LL of Monte Carlo − that of one pass: no worse than by 0.06", likelier, -0.06, family),
-        Check::below(
-            "RMSE of Monte Carlo, beside the target’s deviation of 77",
-            trained.mean("RMSE, Monte Carlo")?,
-            70.0,
-            family,
-        ),
     ];
     let mut table = Table::new("Means over splits", &["", "RMSE", "interval", "LL", "interval"]);
     for (name, words) in [("Monte Carlo", "Monte Carlo"), ("one pass", "one pass without dropout")] {
@@ -62,11 +56,12 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     }
     let mean = |name: &str| -> Result<f64, Error> { Ok(trained.mean(name)?.value) };
     let verdict = format!(
-        "RMSE {} by Monte Carlo and {} in one pass, log-likelihood {} and {}: as good, not better.",
+        "RMSE {} by Monte Carlo and {} in one pass, log-likelihood {} and {}: {}.",
         digits(mean("RMSE, Monte Carlo")?, 4),
         digits(mean("RMSE, one pass")?, 4),
         digits(mean("LL, Monte Carlo")?, 4),
         digits(mean("LL, one pass")?, 4),
+        if family.interval(&better).0 > 0.0 { "better" } else { "as good, and not clearly better" },
     );
     let remarks = vec![
         "The published gains are of other data, with rates and precisions chosen on a grid. Run the experiment on a folder in its public \
