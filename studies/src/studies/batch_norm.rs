@@ -140,6 +140,6 @@ fn costs(trained: &Trained) -> Result<Figure, Error> {
     let at = |part: f64| low + part * (high - low);
     plot.label(at(0.03), at(0.94), "dots: dropout before the norm", Tone::First, Side::Right);
     plot.label(at(0.03), at(0.85), "rings: behind it", Tone::Second, Side::Right);
-    plot.label(at(0.95), at(0.86), "no cost", Tone::Soft, Side::Left);
+    plot.label(at(0.95), at(0.7), "thin: no cost", Tone::Soft, Side::Left);
     plot.figure("What the wrong statistics cost: above the line, a network would be better with those of evaluation.")
 }

@@ -101,7 +101,7 @@ fn pairs(none: &[f64], dropout: &[f64], gaussian: &[f64]) -> Result<Figure, Erro
     plot.points(none.iter().copied().zip(gaussian.iter().copied()), Tone::Second, Mark::Cross);
     plot.label(0.03 * most, 0.93 * most, "dots: dropout", Tone::First, Side::Right);
     plot.label(0.03 * most, 0.84 * most, "crosses: Gaussian noise", Tone::Second, Side::Right);
-    plot.label(0.97 * most, 0.86 * most, "as without", Tone::Soft, Side::Left);
+    plot.label(0.97 * most, 0.72 * most, "thin: as without", Tone::Soft, Side::Left);
     plot.figure("A point for each network and noise: below the line, the gap between training and test is narrower than without.")
 }
 

@@ -253,7 +253,7 @@ fn rotation(trained: &Trained, turned: &Turned, angles: &[f64]) -> Result<Figure
     let ticks = [0.0, 30.0, 60.0, 90.0, 120.0, 150.0, 180.0].map(|angle| (angle, format!("{angle}°")));
     let mut plot = Plot::new(
         Axis::new("turned by", 0.0, 180.0).with_ticks(ticks),
-        Axis::new("nats; probability", 0.0, 1.25 * highest),
+        Axis::new("nats; probability", 0.0, 1.5 * highest),
     )
     .with_height(380);
     plot.line(one, Tone::Soft, Stroke::Thin);
@@ -262,11 +262,11 @@ fn rotation(trained: &Trained, turned: &Turned, angles: &[f64]) -> Result<Figure
     plot.points(predictive, Tone::First, Mark::Dot);
     plot.line(information.clone(), Tone::Ink, Stroke::Solid);
     plot.points(information, Tone::Ink, Mark::Triangle);
-    let y = |line: f64| (1.2 - 0.075 * line) * highest;
-    plot.label(62.0, y(0.0), "dots: predictive entropy", Tone::First, Side::Right);
-    plot.label(62.0, y(1.0), "triangles: mutual information", Tone::Ink, Side::Right);
-    plot.label(62.0, y(2.0), "dashed: entropy of a single pass", Tone::Second, Side::Right);
-    plot.label(62.0, y(3.0), "thin: probability of a one", Tone::Soft, Side::Right);
+    let y = |line: f64| (1.44 - 0.1 * line) * highest;
+    plot.label(30.0, y(0.0), "dots: predictive entropy", Tone::First, Side::Right);
+    plot.label(30.0, y(1.0), "triangles: mutual information", Tone::Ink, Side::Right);
+    plot.label(30.0, y(2.0), "dashed: entropy of a single pass", Tone::Second, Side::Right);
+    plot.label(30.0, y(3.0), "thin: probability of a one", Tone::Soft, Side::Right);
     plot.figure("Sixty ones, turned. Uncertainty rises at first; where a one lies, the samples agree that it is something else.")
 }
 
@@ -311,7 +311,7 @@ fn calibration(sampled: &Tested<'_>, single: &Tested<'_>) -> Result<Figure, Erro
     }
     plot.label(3.0, 93.0, "dots: Monte Carlo", Tone::First, Side::Right);
     plot.label(3.0, 84.0, "rings: single pass", Tone::Second, Side::Right);
-    plot.label(97.0, 82.0, "calibrated", Tone::Soft, Side::Left);
+    plot.label(97.0, 62.0, "thin: calibrated", Tone::Soft, Side::Left);
     plot.figure(
         "How often an answer is right that is given with so much confidence: above the line it is better than it says.",
     )
