@@ -2,7 +2,7 @@
 # The dropout literature, executed: sets up what is missing, runs the studies on the GPU, and writes target/study/index.html
 # and study.json. The exit status is 1 where a verdict fails.
 #
-#   scripts/study.sh [--only NAME] [--quick] [--seed N]
+#   scripts/study.sh [--only NAME] [--quick] [--data FOLDER] [--seed N]      --help says more
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 

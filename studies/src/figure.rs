@@ -197,7 +197,7 @@ pub struct Plot {
 const WIDTH: u32 = 480;
 /// The library draws in whole units: quarters of ours.
 const FINE: u32 = 4;
-const TEXT: f64 = 17.0;
+const TEXT: f64 = 19.0;
 
 impl Plot {
     pub const fn new(x: Axis, y: Axis) -> Self {
@@ -269,7 +269,7 @@ impl Plot {
         let longest = self.y.ticks.iter().map(|(_, text)| text.chars().count()).max().unwrap_or(1) as u32;
         let text = |tone: Tone| ("sans-serif", TEXT * f64::from(FINE)).into_font().color(&tone.color());
         let at = |h, v| Pos::new(h, v);
-        let left = 16 + 9 * longest;
+        let left = 16 + 10 * longest;
         root.draw_text(&self.y.label, &text(Tone::Ink).pos(at(HPos::Left, VPos::Top)), (fine(2), fine(2)))?;
         let middle = (left + WIDTH) as i32 / 2;
         let label = text(Tone::Ink).pos(at(HPos::Center, VPos::Bottom));

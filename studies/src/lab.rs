@@ -62,12 +62,10 @@ impl<'a> Lab<'a> {
         Ok(normals.into_iter().map(f64::from).collect())
     }
 
-    /// Dropout of x under `count` masks, from sample `first` of the mask's key on, one after the other.
-    pub fn samples(&self, mask: Mask, x: &[f32], first: usize, count: usize) -> Result<Vec<f32>, Error> {
-        let mut y = vec![0.0_f32; count * x.len()];
-        let samples = Samples::new(mask, first as u64, count as u64)?;
-        self.context.run_pass_blocking(samples.forward(x, &mut y[..]))?;
-        Ok(y)
+    /// Dropout of copies of x, one after the other: copies `first` to `first + count` of a tensor of as many as you like, under
+    /// one mask over all of it. One launch, where samples of few elements would be a launch each.
+    pub fn copies(&self, mask: Mask, x: &[f32], first: usize, count: usize) -> Result<Vec<f32>, Error> {
+        Ok(self.context.forward_blocking(&mask.at((first * x.len()) as u64), &x.repeat(count))?)
     }
 
     /// The moments of dropout of x over `count` masks: samples and statistics stay on the device, which keeps a few at a time.

@@ -1,6 +1,6 @@
 //! The page and the JSON of a run.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{io::Write as _, path::Path};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, push_mathml};
@@ -38,9 +38,8 @@ impl Report {
         !self.studies.is_empty() && self.studies.iter().all(|entry| entry.holds)
     }
 
-    /// Writes `index.html` and `study.json` into a folder.
+    /// Writes `index.html` and `study.json` into a folder, which is there.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
-        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         replace(&folder.join("index.html"), self.page()?.into_string().as_bytes())?;
         replace(&folder.join("study.json"), serde_json::to_string_pretty(self)?.as_bytes())
     }
@@ -129,15 +128,15 @@ fn checks(checks: &[Check]) -> Markup {
     html! {
         div.wide {
             table {
-                thead { tr { th { "what" } th { "measured" } th { "theory" } th { "interval" } th { "" } } }
+                thead { tr { th { "" } th { "what" } th { "measured" } th { "theory" } th { "interval" } } }
                 tbody {
                     @for check in checks {
                         tr {
-                            td { (check.what) div.small { (check.because) } }
+                            td { (badge(check.holds)) }
+                            td.what { (check.what) div.small { (check.because) } }
                             td.number { (digits(check.measured, 4)) }
                             td.number { @if let Some(theory) = check.theory { (digits(theory, 4)) } }
                             td.number { (interval(check)) }
-                            td { (badge(check.holds)) }
                         }
                     }
                 }

@@ -1,6 +1,6 @@
 //! Runs studies, says on the way how far it is, and prints what they found.
 
-use std::{io::IsTerminal, path::PathBuf, time::Instant};
+use std::{fs, io::IsTerminal, path::PathBuf, time::Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use wgpu_dropout::Context;
@@ -32,6 +32,10 @@ pub struct Arguments {
     #[arg(long, default_value_t = 2014)]
     seed: u64,
 
+    /// A regression in the place of diabetes: a folder with data.txt, index_features.txt and index_target.txt
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+
     /// Where index.html and study.json go
     #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/study"))]
     output: PathBuf,
@@ -44,7 +48,9 @@ pub struct Arguments {
 /// Runs what the arguments say, and returns whether every verdict holds.
 pub fn run(arguments: &Arguments) -> Result<bool, Error> {
     let chosen = choose(&arguments.only)?;
-    let data = Data::read()?;
+    // Before minutes of work whose result would have no place.
+    fs::create_dir_all(&arguments.output).map_err(|error| format!("{}: {error}", arguments.output.display()))?;
+    let data = Data::read(arguments.data.as_deref())?;
     let context = Context::new_blocking()?;
     let adapter = context.adapter_info();
     let adapter = format!("{} ({}, {} {})", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);

@@ -48,14 +48,22 @@ fn every_study_fails_on_its_planted_fault() {
 
 #[test]
 fn the_same_seed_prints_the_same_digits_and_another_one_others() {
+    // One that measures by masks alone, one that trains, one of linear algebra.
+    let names = ["unbiased", "inverted-standard", "drop-block"];
     let run = |seed| {
         let folder = tempfile::tempdir().unwrap();
-        let (status, _, json) = study(folder.path(), &["--quick", "--only", "unbiased", "--seed", seed]);
-        assert_eq!(status, Some(0));
-        json["studies"][0]["findings"].to_string()
+        let only = names.iter().flat_map(|name| ["--only", name]);
+        let arguments: Vec<_> = ["--quick", "--seed", seed].into_iter().chain(only).collect();
+        let (status, printed, json) = study(folder.path(), &arguments);
+        assert_eq!(status, Some(0), "{printed}");
+        names.map(|name| {
+            let entries = json["studies"].as_array().unwrap();
+            entries.iter().find(|entry| entry["name"] == name).unwrap()["findings"].to_string()
+        })
     };
-    assert_eq!(run("7"), run("7"));
-    assert_ne!(run("7"), run("8"));
+    let (first, again, other) = (run("7"), run("7"), run("8"));
+    assert_eq!(first, again);
+    assert!(first.iter().zip(&other).all(|(first, other)| first != other));
 }
 
 #[test]
@@ -64,4 +72,19 @@ fn unknown_studies_are_refused_by_name() {
     let (status, printed, _) = study(folder.path(), &["--only", "biased"]);
     assert_eq!(status, Some(2));
     assert!(printed.contains("--only biased") && printed.contains("unbiased"), "{printed}");
+}
+
+#[test]
+fn a_regression_may_come_from_a_folder() {
+    let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let line = |i: u32| format!("{} {} {}\n", i % 7, i * 5 % 11, 2 * (i % 7) + i * i % 13);
+    std::fs::write(data.path().join("data.txt"), (0..90).map(line).collect::<String>()).unwrap();
+    std::fs::write(data.path().join("index_features.txt"), "0\n1\n").unwrap();
+    let arguments = ["--quick", "--only", "l2", "--data", data.path().to_str().unwrap()];
+    let (status, printed, _) = study(folder.path(), &arguments);
+    assert!(status == Some(2) && printed.contains("index_target.txt"), "{printed}");
+    std::fs::write(data.path().join("index_target.txt"), "2\n").unwrap();
+    let (status, printed, json) = study(folder.path(), &arguments);
+    assert_eq!(status, Some(0), "{printed}");
+    assert!(json["studies"][0]["findings"]["remarks"].to_string().contains("90 examples of 2 features"));
 }

@@ -139,7 +139,7 @@ struct Group {
     all: f64,
 }
 
-fn r_squared<'a>(groups: &mut dyn Iterator<Item = &'a Group>) -> f64 {
+fn r_squared(groups: &mut dyn Iterator<Item = &Group>) -> f64 {
     let (unexplained, all) =
         groups.fold((0.0, 0.0), |(unexplained, all), group| (unexplained + group.unexplained, all + group.all));
     1.0 - unexplained / all
@@ -222,7 +222,7 @@ fn curve(found: &[(u64, Vec<Group>, Estimate)], family: Family) -> Result<Figure
 /// One digit under two masks.
 fn pictures(image: &[f32], shown: &[(u64, Vec<bool>)]) -> Result<Figure, Error> {
     let none = |text| Axis::new(text, 0.0, 1.0).with_ticks(Vec::<(f64, String)>::new());
-    let mut plot = Plot::new(none("crosses: dropped"), none("")).with_height(290);
+    let mut plot = Plot::new(none("dots: ink that is kept, crosses: dropped"), none("")).with_height(290);
     for (number, (block, keep)) in shown.iter().enumerate() {
         let (left, wide) = (0.03 + 0.5 * number as f64, 0.44 / SIDE as f64);
         let place =

@@ -47,7 +47,7 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let x = pooled(&lab.data.digits.x);
     let labels: Vec<usize> = lab.data.digits.y.iter().map(|&y| y as usize).collect();
     let count = lab.size(40, 5);
-    let packed: Vec<u32> = (0..MASKS as u32 / 2).map(|pair| 2 * pair | (2 * pair + 1) << 16).collect();
+    let packed: Vec<u32> = (0..MASKS as u32 / 2).map(|pair| (2 * pair) | ((2 * pair + 1) << 16)).collect();
     let mut checks = vec![];
     let mut table = Table::new(
         "Each rate",
@@ -203,7 +203,7 @@ fn histogram(ensemble: &Ensemble) -> Result<crate::Figure, Error> {
     plot.line([(scaled, 0.0), (scaled, 1.25 * most)], Tone::First, Stroke::Solid);
     plot.points([(geometric, 1.25 * most)], Tone::Ink, Mark::Ring);
     let side = if arithmetic < scaled { [Side::Right, Side::Left] } else { [Side::Left, Side::Right] };
-    plot.label(scaled, 1.25 * most, "scaled weights = geometric mean", Tone::First, side[0]);
+    plot.label(scaled, 1.25 * most, "scaled = geometric mean", Tone::First, side[0]);
     plot.label(arithmetic, 1.12 * most, "arithmetic mean", Tone::Second, side[1]);
     plot.figure("One digit, p = 0.5: what 65,536 sub-networks say, and the three answers that stand for all of them.")
 }
@@ -221,5 +221,5 @@ fn means(gaps: &[(f64, f64, f64)]) -> Result<crate::Figure, Error> {
     plot.label(0.03, 0.93, "dots: p = 0.2", Tone::First, Side::Right);
     plot.label(0.03, 0.84, "crosses: p = 0.5", Tone::Second, Side::Right);
     plot.label(0.03, 0.75, "rings: p = 0.8", Tone::Third, Side::Right);
-    plot.figure("The arithmetic mean is not the scaled network: it is less certain, the more so the more is dropped.")
+    plot.figure("The arithmetic mean is not the scaled network: it is less certain where that is certain.")
 }

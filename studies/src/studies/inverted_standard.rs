@@ -64,13 +64,12 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
         }
     }
 
-    let test = DMatrix::from_fn(64, labels.len() - TRAINED, |row, column| f64::from(x[(TRAINED + column) * 64 + row]));
     let mut table =
         Table::new("The end of training", &["p", "steps", "test loss, inverted", "standard", "largest logit"]);
     let mut worst = 0.0_f64;
     let mut shown = None;
     for (number, &p) in RATES.iter().enumerate() {
-        let train = |kind, rate_of_weights| train(lab, kind, p, rate_of_weights, steps, &x, &labels, &test);
+        let train = |kind, rate_of_weights| train(lab, kind, p, rate_of_weights, steps, &x, &labels);
         let rescaled = RATE / (1.0 - p).powi(2);
         let inverted = train(Kind::Inverted, RATE)?;
         let standard = train(Kind::Standard, if lab.fault { RATE } else { rescaled })?;
@@ -80,8 +79,8 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
         checks.push(Check::at_most(
             format!("logits after {steps} steps, p = {p}: largest difference, relative to the largest logit"),
             off,
-            1e-9,
-            "pixels and 1/q are exact in f32, the layer is computed in f64: its rounding, which training adds up",
+            1e-6,
+            "the f32 rounding of q·x in evaluation; pixels and 1/q are exact in f32, and the layer is computed in f64",
         ));
         let last = |losses: &[f64]| digits(losses.last().copied().unwrap_or(f64::NAN), 6);
         let row = [digits(p, 1), steps.to_string(), last(&inverted.losses), last(&standard.losses), digits(largest, 3)];
@@ -105,7 +104,6 @@ const REMARK: &str = "With the same learning rate for both, standard dropout tra
                       recipe of 2014 asks for a larger one, and why copying a learning rate from one to the other changes the \
                       result. The bias is not behind dropout, so its rate stays.";
 
-#[expect(clippy::too_many_arguments, reason = "one run of training, named at each of its three calls")]
 fn train(
     lab: &Lab<'_>,
     kind: Kind,
@@ -114,11 +112,11 @@ fn train(
     steps: usize,
     x: &[f32],
     labels: &[usize],
-    test: &DMatrix<f64>,
 ) -> Result<Trained, Error> {
     let dropout = Dropout::of_kind(kind, p)?;
-    // In evaluation standard dropout multiplies x by q; W·(q·x) is (q·W)·x.
-    let factor = if kind == Kind::Standard { 1.0 - p } else { 1.0 };
+    // In evaluation standard dropout multiplies x by q.
+    let test = lab.context.forward_blocking(&dropout.with_training(false).mask(lab.key(0)), &x[TRAINED * 64..])?;
+    let test = DMatrix::from_vec(64, labels.len() - TRAINED, test).map(f64::from);
     let mut layer = Layer::new(10, 64);
     let mut losses = vec![];
     for step in 0..steps {
@@ -129,11 +127,9 @@ fn train(
         let dropped = lab.context.forward_blocking(&mask, batch)?;
         let dropped = DMatrix::from_vec(64, BATCH, dropped).map(f64::from);
         layer.step(&dropped, &labels[first..first + BATCH], rate_of_weights, RATE);
-        let evaluated = Layer { weights: &layer.weights * factor, bias: layer.bias.clone() };
-        losses.push(evaluated.loss(test, &labels[TRAINED..]));
+        losses.push(layer.loss(&test, &labels[TRAINED..]));
     }
-    let evaluated = Layer { weights: &layer.weights * factor, bias: layer.bias };
-    Ok(Trained { logits: evaluated.logits(test), losses })
+    Ok(Trained { logits: layer.logits(&test), losses })
 }
 
 fn losses_figure(inverted: &Trained, standard: &Trained, unscaled: &Trained) -> Result<crate::Figure, Error> {
@@ -147,7 +143,7 @@ fn losses_figure(inverted: &Trained, standard: &Trained, unscaled: &Trained) -> 
     let every = steps / 12;
     plot.points(points(standard).into_iter().skip(every - 1).step_by(every), Tone::Ink, Mark::Ring);
     let at = |trained: &Trained, part: f64| trained.losses[(part * steps as f64) as usize];
-    let (x, y) = (0.5 * steps as f64, at(unscaled, 0.5) + 0.1);
+    let (x, y) = (0.6 * steps as f64, at(unscaled, 0.6) + 0.2);
     plot.label(x, y, "standard, the same rate", Tone::Second, Side::Above);
     plot.label(0.42 * steps as f64, at(inverted, 0.42) - 0.12, "inverted (line),", Tone::First, Side::Below);
     plot.label(0.42 * steps as f64, at(inverted, 0.42) - 0.3, "standard, rate ÷ q² (rings)", Tone::Ink, Side::Below);

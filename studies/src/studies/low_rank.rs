@@ -92,11 +92,11 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
         "f32 rounding of U",
     ));
     // Those that are not small themselves are compared with themselves, and all with the largest.
-    let large = closed.iter().filter(|value| **value >= 0.1 * closed[0]).count();
+    let large = closed.iter().filter(|value| **value >= 0.2 * closed[0]).count();
     let relative = (0..large).map(|i| (product[i] / closed[i] - 1.0).abs()).fold(0.0, f64::max);
     let largest = closed.iter().zip(&product).map(|(closed, product)| (product - closed).abs()).fold(0.0, f64::max);
     checks.push(Check::at_most(
-        format!("the {large} singular values of a tenth of the largest and more: the largest relative distance"),
+        format!("the {large} singular values of a fifth of the largest and more: the largest relative distance"),
         relative,
         NEAR,
         "what gradient descent leaves",
@@ -154,7 +154,7 @@ fn threshold(values: &[f64]) -> (f64, usize) {
 
 fn loss(lab: &Lab<'_>, quadratic: &Quadratic, p: f64, layer: u16) -> Result<Estimate, Error> {
     let samples = lab.size(40_000, 4000);
-    let z = lab.samples(Dropout::new(p)?.mask(lab.key(layer)), &[1.0; WIDTH], 0, samples)?;
+    let z = lab.copies(Dropout::new(p)?.mask(lab.key(layer)), &[1.0; WIDTH], 0, samples)?;
     let losses = z.chunks(WIDTH).map(|z| quadratic.at(&DVector::from_iterator(WIDTH, z.iter().map(|&z| f64::from(z)))));
     Ok(Estimate::mean(&losses.collect::<Vec<_>>()))
 }
@@ -172,7 +172,7 @@ fn whole_mask(lab: &Lab<'_>, x: &DMatrix<f64>, factors: &Factors) -> Result<f64,
 }
 
 fn train(lab: &Lab<'_>, x: &DMatrix<f64>) -> Result<Factors, Error> {
-    let steps = lab.size(3000, 2500);
+    let steps = lab.size(4500, 5000);
     let width = if lab.fault { 1.0 } else { WIDTH as f64 };
     let odds = width * LAMBDA;
     let dropout = Dropout::new(odds / (1.0 + odds))?;
@@ -189,7 +189,7 @@ fn train(lab: &Lab<'_>, x: &DMatrix<f64>) -> Result<Factors, Error> {
         let gradient_u = v.tr_mul(&rest).component_mul(&z);
         let gradient_v = &rest * dropped.transpose();
         // Half of the way at one rate, then down to nothing, so that the noise of the masks dies away.
-        let rate = 0.005 * (2.0 * (1.0 - step as f64 / steps as f64)).min(1.0).powf(1.5);
+        let rate = 0.005 * (2.0 * (1.0 - step as f64 / steps as f64)).min(1.0).powi(3);
         u += gradient_u * rate;
         v += gradient_v * rate;
         if step % 50 == 0 {

@@ -121,7 +121,7 @@ fn enumerate(lab: &Lab<'_>, weights: &[f64], scale: f32) -> Result<Vec<Unit>, Er
     let repeated: Vec<f32> = weights.chunks(INPUTS).flat_map(|unit| unit.repeat(MASKS)).map(|w| w as f32).collect();
     // 64 masks of 6 bits, the same for every unit: 12 words.
     let mut words = [0_u32; MASKS * INPUTS / 32];
-    for bit in (0..MASKS * INPUTS).filter(|bit| bit / INPUTS >> (bit % INPUTS) & 1 == 1) {
+    for bit in (0..MASKS * INPUTS).filter(|bit| ((bit / INPUTS) >> (bit % INPUTS)) & 1 == 1) {
         words[bit / 32] |= 1 << (bit % 32);
     }
     let packed = words.repeat(weights.len() / INPUTS);

@@ -3,7 +3,10 @@
 use statrs::distribution::{ContinuousCDF, Normal};
 use wgpu_dropout::{Activation, Dropout, Fused, Kind};
 
-use crate::{Axis, Check, Error, Family, Findings, Lab, Mark, Plot, Side, Stroke, Study, Table, Tone, data, digits};
+use crate::{
+    Axis, Check, Error, Family, Findings, Lab, Mark, Plot, Side, Stroke, Study, Table, Tone, data, digits,
+    number::grouped,
+};
 
 pub const STUDY: Study = Study {
     name: "unbiased",
@@ -98,10 +101,10 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let verdict = format!(
         "Of {} means and variances the farthest is {} standard errors from theory, where {} may be by chance; {} weights of {} \
          dropped units got exactly no gradient.",
-        z_mean.len() + z_variance.len(),
+        grouped(z_mean.len() + z_variance.len()),
         digits(largest(&z_mean).max(largest(&z_variance)), 3),
         digits(family.deviations(), 3),
-        gradients.silent,
+        grouped(gradients.silent),
         gradients.units,
     );
     let figures = vec![variance_figure(&variances, family)?, quantiles(&z_mean, &z_variance, family)?];

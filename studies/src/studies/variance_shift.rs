@@ -176,7 +176,7 @@ fn curve(measured: &[(f64, Estimate, f64)], family: Family, mean: f64, variance:
     for (p, printed) in PRINTED {
         plot.label(p, printed, format!("{printed:.3}"), Tone::Ink, Side::Left);
     }
-    plot.label(0.62, 0.42, "c = 0: the ratio is q", Tone::Soft, Side::Right);
+    plot.label(0.58, 0.46, "c = 0: ratio q", Tone::Soft, Side::Right);
     plot.label(0.46, 0.2, "relu of normals", Tone::First, Side::Left);
     plot.figure("Formula (line) and measurement (dots, with intervals that are smaller).")
 }
