@@ -14,6 +14,7 @@ pub mod runner;
 pub mod softmax;
 pub mod studies;
 pub mod study;
+pub mod trained;
 
 pub use check::{Check, Estimate, Family};
 pub use figure::{Axis, Figure, Mark, Plot, Side, Stroke, Tone};
