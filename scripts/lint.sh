@@ -16,6 +16,9 @@ run() {
 }
 
 run cargo fmt --all -- --check
+for workspace in burn peers studies; do
+    run cargo fmt --manifest-path "$workspace/Cargo.toml" --all -- --check
+done
 run cargo clippy --workspace --all-targets --all-features -- -D warnings
 run cargo clippy --package wgpu-dropout --no-default-features --lib --tests -- -D warnings
 # Each feature alone, and without the development dependencies, which can hide that one is missing.

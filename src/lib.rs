@@ -142,7 +142,7 @@ struct Readme;
 #[doc = include_str!("../docs/guide.md")]
 struct Guide;
 
-/// Runs the examples of the pages that derive something.
+/// Runs the examples of the other pages.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/ridge.md")]
 struct Ridge;
@@ -150,3 +150,7 @@ struct Ridge;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/batch-norm.md")]
 struct BatchNorm;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/parallel.md")]
+struct Parallel;
