@@ -131,6 +131,9 @@ pub fn measure(lab: &Lab) -> Result<Measured, Error> {
     let inner = lab.device.clone().inner();
     let x = columns(splits.iter().flat_map(|split| split.test_x.iter().copied()).collect(), test, &inner);
     let at_once = (100_000 / (networks * test)).clamp(1, samples);
+    if samples.div_ceil(at_once) > 65_536 {
+        return Err(format!("--samples {samples}: a key has 65,536 samples, give {} at most", 65_536 * at_once).into());
+    }
     let raw = |y: f32, split: usize| f64::from(y) * splits[split].deviation + splits[split].mean;
     let standard = read(network.evaluate(x.clone())?)?;
     // The log of the mean of exponentials, streaming, and the mean.

@@ -62,8 +62,7 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     }
     let percent = |depth| -> Result<String, Error> { Ok(digits(100.0 * share(depth)?.value, 2)) };
     let verdict = format!(
-        "Without a hidden layer the scaled network misses nothing of the ensemble’s logits ({} %), with 1, 2, 3 hidden layers {}, {}, {} % \
-         of their square.",
+        "Of the square of the ensemble’s logits the scaled network misses {} % without a hidden layer, and {}, {}, {} % with 1, 2, 3.",
         percent(0)?,
         percent(1)?,
         percent(2)?,
