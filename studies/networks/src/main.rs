@@ -17,7 +17,10 @@ mod weight_scaling;
 
 pub use lab::{Error, Lab, Measured};
 
-const STUDIES: [(&str, fn(&Lab) -> Result<Measured, Error>); 6] = [
+/// Trains the networks of a study.
+type Train = fn(&Lab) -> Result<Measured, Error>;
+
+const STUDIES: [(&str, Train); 6] = [
     ("weight-scaling", weight_scaling::measure),
     ("batch-norm", batch_norm::measure),
     ("co-adaptation", co_adaptation::measure),
