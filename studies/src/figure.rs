@@ -12,12 +12,26 @@ use plotters::{
 
 use crate::{Error, digits, number};
 
+/// The page's style, whose colours come first.
+pub const PAGE_STYLE: &str = include_str!("page.css");
+
 /// A figure of the page.
 #[derive(Clone, Debug)]
 pub struct Figure {
     /// What it shows, and what to see in it.
     pub caption: String,
     pub svg: String,
+}
+
+impl Figure {
+    /// The drawing as a file of its own, which has the page's colours, light and dark, and its font.
+    pub fn file(&self) -> String {
+        let (colors, _) = PAGE_STYLE.split_once("* {").unwrap_or((PAGE_STYLE, ""));
+        let style = format!("<style>{colors}svg {{ font-family: sans-serif; background: var(--paper); }}</style>");
+        let (tag, content) = self.svg.split_once('>').unwrap_or((&self.svg, ""));
+        let namespace = if tag.contains("xmlns=") { "" } else { " xmlns=\"http://www.w3.org/2000/svg\"" };
+        format!("{tag}{namespace}>{style}{content}")
+    }
 }
 
 /// What a thing is drawn in; the page says what colour that is.
@@ -435,11 +449,18 @@ mod tests {
             plot.points([(0.5, 0.5)], tone, Mark::Ring);
             plot.label(0.5, 0.5, "<label>", tone, Side::Left);
         }
-        let Figure { svg, .. } = plot.figure("").unwrap();
+        let figure = plot.figure("").unwrap();
+        let svg = &figure.svg;
         let text = svg.split("&#").collect::<String>();
         assert!(!text.contains("=\"#"), "{text}");
         assert!(svg.starts_with("<svg viewBox=") || svg.starts_with("<svg xmlns"), "{svg}");
         assert!(!svg.contains("<label>") && svg.contains("var(--third)"));
+        let file = figure.file();
+        assert!(file.starts_with("<svg ") && file.matches("xmlns=\"").count() == 1, "{file}");
+        assert!(
+            file.contains("--third:") && file.contains("prefers-color-scheme: dark") && !file.contains("h1"),
+            "{file}"
+        );
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The page and the JSON of a run.
 
-use std::{io::Write as _, path::Path};
+use std::{fs, io::Write as _, path::Path};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, push_mathml};
 use serde::Serialize;
 
-use crate::{Check, Error, Findings, Study, Table, digits};
+use crate::{Check, Error, Findings, Study, Table, digits, figure::PAGE_STYLE};
 
 /// A run of studies, on one device.
 #[derive(Serialize)]
@@ -38,8 +38,15 @@ impl Report {
         !self.studies.is_empty() && self.studies.iter().all(|entry| entry.holds)
     }
 
-    /// Writes `index.html` and `study.json` into a folder, which is there.
+    /// Writes `index.html`, `study.json` and `figures/NAME-1.svg`, … into a folder, which is there.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        let figures = folder.join("figures");
+        fs::create_dir_all(&figures).map_err(|error| format!("{}: {error}", figures.display()))?;
+        for entry in &self.studies {
+            for (number, figure) in (1..).zip(&entry.findings.figures) {
+                replace(&figures.join(format!("{}-{number}.svg", entry.name)), figure.file().as_bytes())?;
+            }
+        }
         replace(&folder.join("index.html"), self.page()?.into_string().as_bytes())?;
         replace(&folder.join("study.json"), serde_json::to_string_pretty(self)?.as_bytes())
     }
@@ -56,7 +63,7 @@ impl Report {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     title { "Dropout, executed" }
-                    style { (PreEscaped(include_str!("page.css"))) }
+                    style { (PreEscaped(PAGE_STYLE)) }
                 }
                 body {
                     header {
