@@ -30,7 +30,7 @@ build_page() {
     mkdir -p target/web
     cp web/page/* data/digits.csv tests/vectors/family_v1.json target/web
     target/tools/bin/wasm-bindgen --target web --no-typescript --out-dir target/web \
-        target/wasm32-unknown-unknown/release/wgpu_dropout_web.wasm
+        "${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/release/wgpu_dropout_web.wasm"
 }
 
 main() {

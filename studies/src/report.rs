@@ -1,6 +1,6 @@
 //! The page and the JSON of a run.
 
-use std::{fs, io::Write as _, path::Path};
+use std::{fs, path::Path};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use pulldown_latex::{Parser, RenderConfig, Storage, config::DisplayMode, push_mathml};
@@ -194,10 +194,7 @@ pub fn mathml(latex: &str) -> Result<Markup, Error> {
 
 /// Writes beside the file and renames, so that nobody sees half of it.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let named = |error| format!("{}: {error}", path.display());
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(named)?;
-    file.write_all(bytes).map_err(named)?;
-    file.persist(path).map_err(|error| named(error.error))?;
-    Ok(())
+    let unfinished = path.with_extension("unfinished");
+    let written = fs::write(&unfinished, bytes).and_then(|()| fs::rename(&unfinished, path));
+    written.map_err(|error| format!("{}: {error}", path.display()).into())
 }
