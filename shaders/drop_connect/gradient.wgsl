@@ -25,7 +25,7 @@ fn kept(terms: vec4<f32>, bits: u32) -> vec4<f32> {
     if !MASKED {
         return terms;
     }
-    let keep = vec4<i32>(bitcast<i32>(bits)) << vec4<u32>(31u, 30u, 29u, 28u) >> vec4<u32>(31u);
+    let keep = (vec4<i32>(bitcast<i32>(bits)) << vec4<u32>(31u, 30u, 29u, 28u)) >> vec4<u32>(31u);
     return bitcast<vec4<f32>>(bitcast<vec4<i32>>(terms) & keep);
 }
 
