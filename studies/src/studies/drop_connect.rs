@@ -22,7 +22,7 @@ pub const STUDY: Study = Study {
 };
 
 /// How much accuracy inference may lose and still be as good.
-const MARGIN: f64 = 0.1;
+const MARGIN: f64 = 0.06;
 
 fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let trained = Trained::new(lab, "drop-connect")?;
