@@ -231,8 +231,8 @@ const inOrder = {
   },
 };
 
-/** Each on a page of its own. */
-const apart = {
+/** In a browser of its own, beside the others: it takes as long as they do, on one core. */
+const beside = {
   async 'a wrong bit turns the self-check red'({ page }) {
     // A constant of Threefry, changed on the way to the device.
     await page.addInitScript(() => {
@@ -251,7 +251,10 @@ const apart = {
     assert.match(await page.textContent('#answers.fail'), /^✗ \d+ of 124 published answers are not/);
     await page.screenshot({ path: join(screenshots, 'failing.png'), fullPage: true });
   },
+};
 
+/** Each on a page of its own. */
+const apart = {
   async 'a wrong bit of the table of normals turns red what is made of normals'({ page }) {
     await page.addInitScript(() => {
       const write = GPUQueue.prototype.writeBuffer;
@@ -396,8 +399,7 @@ const server = await serve();
 const at = host => `http://${host}:${server.address().port}/`;
 const results = [];
 
-const browser = await launch(WEBGPU);
-async function check(name, test, page) {
+async function check(browser, name, test, page) {
   results.push(await run(name, async () => {
     page ??= await open(browser, at('localhost'));
     await test({ page });
@@ -407,15 +409,25 @@ async function check(name, test, page) {
     }
   }));
 }
+async function checkBeside() {
+  const browser = await launch(WEBGPU);
+  for (const [name, test] of Object.entries(beside)) {
+    await check(browser, name, test);
+  }
+  await browser.close();
+}
+const others = checkBeside();
+const browser = await launch(WEBGPU);
 const page = await open(browser, at('localhost'));
 for (const [name, test] of Object.entries(inOrder)) {
-  await check(name, test, page);
+  await check(browser, name, test, page);
 }
 await page.close();
 for (const [name, test] of Object.entries(apart)) {
-  await check(name, test);
+  await check(browser, name, test);
 }
 await browser.close();
+await others;
 
 for (const [name, [args, init, host, reason]] of Object.entries(without)) {
   results.push(await run(`without WebGPU: ${name}`, async () => {
