@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # shellcheck source=scripts/setup-adapter.sh
 . scripts/setup-adapter.sh
-set_up_machine
+set_up_machine gl
 
 cd burn
 run() {
