@@ -14,7 +14,7 @@ pub const STUDY: Study = Study {
     formula: r"\text{gap} = \mathcal{L}_{\text{test}} - \mathcal{L}_{\text{train}}, \qquad
                \tilde{h} = h \odot \epsilon, \quad \epsilon \in \{0, \tfrac{1}{q}\} \ \text{ or } \
                \epsilon \sim \mathcal{N}\!\left(1, \tfrac{p}{q}\right)",
-    measurement: "Networks of 96 hidden units learn from 50 digits each, different ones, and are tested on 500 others: without noise, \
+    measurement: "Networks of 64 hidden units learn from 50 digits each, different ones, and are tested on 500 others: without noise, \
                   with dropout (p = 0.5, at the input 0.2), and with Gaussian noise of the same variance; all three from the same \
                   initial weights, so that differences are paired. Gap and losses are mean cross-entropies. At last half of the hidden \
                   units are taken away for good, the rest doubled.",
