@@ -93,7 +93,7 @@ const NOISES: [(&str, Noise); 3] = [("none", Noise::None), ("dropout", Noise::El
 /// For each network: accuracy and loss on unseen digits, by what it was trained with and by what is dropped of its features then.
 pub fn measure(lab: &Lab) -> Result<Measured, Error> {
     let digits = Table::digits()?;
-    let networks = lab.size(32, 16);
+    let networks = lab.size(40, 24);
     let training = Training { steps: lab.size(60, 40), batch: 20, rate: 1e-2 };
     let passes = lab.size(8, 4) as u16;
     let order = lab.permutation(1, digits.len())?;
