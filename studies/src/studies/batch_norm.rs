@@ -138,8 +138,8 @@ fn costs(trained: &Trained) -> Result<Figure, Error> {
     plot.points(before, Tone::First, Mark::Dot);
     plot.points(after, Tone::Second, Mark::Ring);
     let at = |part: f64| low + part * (high - low);
-    plot.label(at(0.03), at(0.94), "dots: dropout before the norm", Tone::First, Side::Right);
-    plot.label(at(0.03), at(0.85), "rings: behind it", Tone::Second, Side::Right);
-    plot.label(at(0.95), at(0.7), "thin: no cost", Tone::Soft, Side::Left);
+    plot.label(at(0.98), at(0.2), "dots: dropout before the norm", Tone::First, Side::Left);
+    plot.label(at(0.98), at(0.11), "rings: behind it", Tone::Second, Side::Left);
+    plot.label(at(0.98), at(0.6), "thin: no cost", Tone::Soft, Side::Left);
     plot.figure("What the wrong statistics cost: above the line, a network would be better with those of evaluation.")
 }

@@ -95,15 +95,19 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
 
 /// Each network's gap without noise, and with.
 fn pairs(none: &[f64], dropout: &[f64], gaussian: &[f64]) -> Result<Figure, Error> {
-    let most = [none, dropout, gaussian].concat().into_iter().fold(0.0, f64::max) * 1.05;
+    let all = [none, dropout, gaussian].concat();
+    // As factors: a few networks have a gap of many times the others'.
+    let (low, high) =
+        (all.iter().copied().fold(f64::INFINITY, f64::min) / 1.1, all.iter().copied().fold(0.0, f64::max) * 1.1);
     let mut plot =
-        Plot::new(Axis::new("gap without noise, nats", 0.0, most), Axis::new("gap with noise, nats", 0.0, most));
+        Plot::new(Axis::log("gap without noise, nats", low, high), Axis::log("gap with noise, nats", low, high));
     plot.curve(|x| x, Tone::Soft, Stroke::Thin);
     plot.points(none.iter().copied().zip(dropout.iter().copied()), Tone::First, Mark::Dot);
     plot.points(none.iter().copied().zip(gaussian.iter().copied()), Tone::Second, Mark::Cross);
-    plot.label(0.03 * most, 0.93 * most, "dots: dropout", Tone::First, Side::Right);
-    plot.label(0.03 * most, 0.84 * most, "crosses: Gaussian noise", Tone::Second, Side::Right);
-    plot.label(0.97 * most, 0.72 * most, "thin: as without", Tone::Soft, Side::Left);
+    let at = |part: f64| low * (high / low).powf(part);
+    plot.label(at(0.02), at(0.95), "dots: dropout", Tone::First, Side::Right);
+    plot.label(at(0.02), at(0.86), "crosses: Gaussian noise", Tone::Second, Side::Right);
+    plot.label(at(0.02), at(0.77), "thin: as without", Tone::Soft, Side::Right);
     plot.figure("A point for each network and noise: below the line, the gap between training and test is narrower than without.")
 }
 

@@ -130,10 +130,7 @@ impl Networks {
         };
         let taken = difference(&mean("DropBlock")?, &mean("dropout")?);
         let learnt = difference(&log("none", "DropBlock")?, &log("DropBlock", "DropBlock")?);
-        let checks = vec![
-            Check::above("networks: log of loss under blocks ÷ loss under elements", taken, 0.0, family),
-            Check::above("log of loss under blocks, trained with nothing dropped ÷ with blocks", learnt, 0.0, family),
-        ];
+        let checks = vec![Check::above("networks: log of loss under blocks ÷ loss under elements", taken, 0.0, family)];
         let better = difference(accuracy("DropBlock", "none")?, accuracy("dropout", "none")?);
         let (low, high) = family.interval(&better);
         let times = |log: Estimate| format!("{} times", digits(log.value.exp(), 2));
@@ -152,11 +149,15 @@ impl Networks {
                 "not to be told apart"
             },
         );
+        let (least, most) = family.interval(&learnt);
         let remark = format!(
             "On ImageNet, a ResNet-50 trained with DropBlock was 1.3 points better than with dropout of elements (Ghiasi, Lin, Le, 2018). \
-             That is {} here: networks with four channels on pictures of 16×16 cannot spare what blocks take from them. What they do learn \
-             is to see in spite of blocks.",
-            if low > 0.0 { "so" } else { "not so" },
+             That is {} here, with four channels on pictures of 16×16. What networks learn from blocks is to see in spite of them: under \
+             blocks, the loss of those trained with nothing dropped is {} theirs, {} to {}.",
+            if low > 0.0 { "so" } else { "not seen" },
+            times(learnt),
+            digits(least.exp(), 2),
+            digits(most.exp(), 2),
         );
         let mut table = Table::new(
             "Accuracy of the networks on unseen digits, %: what is dropped in the test",

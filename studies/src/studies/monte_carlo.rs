@@ -300,8 +300,8 @@ fn curves(sampled: &Tested<'_>, information: &[f64], single: &Tested<'_>, doubts
         plot.line(line, tone, stroke);
     }
     plot.label(48.0, 42.0, "by chance", Tone::Soft, Side::Right);
-    plot.label(40.0, 78.0, "solid: mutual information", Tone::First, Side::Right);
-    plot.label(40.0, 69.0, "dashed: softmax of one pass", Tone::Second, Side::Right);
+    plot.label(38.0, 25.0, "solid: mutual information", Tone::First, Side::Right);
+    plot.label(38.0, 16.0, "dashed: softmax of one pass", Tone::Second, Side::Right);
     plot.figure("Who looks at the most uncertain digits first finds most of the errors soon.")
 }
 
@@ -319,7 +319,7 @@ fn calibration(sampled: &Tested<'_>, single: &Tested<'_>) -> Result<Figure, Erro
     }
     plot.label(3.0, 93.0, "dots: Monte Carlo", Tone::First, Side::Right);
     plot.label(3.0, 84.0, "rings: single pass", Tone::Second, Side::Right);
-    plot.label(97.0, 62.0, "thin: calibrated", Tone::Soft, Side::Left);
+    plot.label(97.0, 45.0, "thin: calibrated", Tone::Soft, Side::Left);
     plot.figure(
         "How often an answer is right that is given with so much confidence: above the line it is better than it says.",
     )

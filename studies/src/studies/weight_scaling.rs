@@ -108,7 +108,7 @@ fn curve(trained: &Trained, family: Family) -> Result<Figure, Error> {
     let (low, high) = family.interval(&last);
     plot.intervals([(3.0, low, high)], Tone::Second);
     plot.points([(3.0, last.value)], Tone::Second, Mark::Ring);
-    plot.label(-0.25, 0.12 * highest, "one softmax layer: exact", Tone::First, Side::Right);
+    plot.label(-0.25, 0.3 * highest, "one softmax layer: exact", Tone::First, Side::Right);
     plot.label(-0.25, highest, "ring: dropout behind the last ReLU alone", Tone::Second, Side::Right);
     plot.figure("How much of the ensemble’s logits the scaled network misses, with intervals.")
 }
