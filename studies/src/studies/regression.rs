@@ -86,6 +86,6 @@ fn pairs(columns: &[&[f64]; 4]) -> Result<Figure, Error> {
     let mut plot = Plot::new(Axis::new("RMSE of one pass", low, high), Axis::new("RMSE of Monte Carlo", low, high));
     plot.curve(|x| x, Tone::Soft, Stroke::Thin);
     plot.points(single.iter().copied().zip(sampled.iter().copied()), Tone::First, Mark::Dot);
-    plot.label(high - 1.0, high - 5.0, "equal", Tone::Soft, Side::Left);
+    plot.label(low + 0.03 * (high - low), high - 0.07 * (high - low), "thin: equal", Tone::Soft, Side::Right);
     plot.figure("A point for each split of the diabetes data: below the line Monte Carlo is better.")
 }
