@@ -17,8 +17,8 @@ const RATE: f64 = 0.5;
 /// Networks × (train, test) accuracy and loss of each kind of noise; each network has examples of its own.
 pub fn measure(lab: &Lab) -> Result<Measured, Error> {
     let digits = Table::digits()?;
-    let networks = lab.size(128, 96);
-    let training = Training { steps: lab.size(160, 120), batch: FEW, rate: 1.5e-2 };
+    let networks = lab.size(192, 96);
+    let training = Training { steps: 120, batch: FEW, rate: 1.5e-2 };
     let order = lab.permutation(1, digits.len())?;
     let (test, rest) = order.split_at(500);
     let mut chosen = vec![];
