@@ -288,9 +288,12 @@ impl Plot {
         let middle = (left + WIDTH) as i32 / 2;
         let label = text(Tone::Ink).pos(at(HPos::Center, VPos::Bottom));
         root.draw_text(&self.x.label, &label, (fine(middle), fine(self.height as i32 - 2)))?;
+        // The last tick's text is centred below it, and may reach over the edge.
+        let last = self.x.ticks.last().filter(|(tick, _)| self.x.place(*tick) > 0.95);
+        let right = last.map_or(0, |(_, text)| 6 * text.chars().count() as u32).max(14);
         let mut chart = ChartBuilder::on(&root)
             .margin_top(30 * FINE)
-            .margin_right(14 * FINE)
+            .margin_right(right * FINE)
             .margin_bottom(24 * FINE)
             .x_label_area_size(26 * FINE)
             .y_label_area_size(left * FINE)

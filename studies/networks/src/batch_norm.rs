@@ -72,9 +72,9 @@ fn norm(norm: &BatchNorm, x: Tensor<3>) -> Tensor<3> {
 /// ratio of variances, measured and of theory.
 pub fn measure(lab: &Lab) -> Result<Measured, Error> {
     let digits = Table::digits()?;
-    let networks = lab.size(32, 16);
-    let training = Training { steps: lab.size(300, 80), batch: 100, rate: 5e-3 };
-    let passes = lab.size(200, 24) as u16;
+    let networks = lab.size(48, 16);
+    let training = Training { steps: 80, batch: 100, rate: 5e-3 };
+    let passes = lab.size(100, 24) as u16;
     let order = lab.permutation(1, digits.len())?;
     let (chosen, test) = order.split_at(TRAINED);
     let inner = lab.device.clone().inner();

@@ -11,14 +11,14 @@ use crate::{
 
 /// Examples to learn from.
 const FEW: usize = 50;
-const HIDDEN: usize = 96;
+const HIDDEN: usize = 64;
 const RATE: f64 = 0.5;
 
 /// Networks × (train, test) accuracy and loss of each kind of noise; each network has examples of its own.
 pub fn measure(lab: &Lab) -> Result<Measured, Error> {
     let digits = Table::digits()?;
-    let networks = lab.size(96, 64);
-    let training = Training { steps: lab.size(300, 160), batch: FEW, rate: 5e-3 };
+    let networks = lab.size(192, 96);
+    let training = Training { steps: 120, batch: FEW, rate: 1.5e-2 };
     let order = lab.permutation(1, digits.len())?;
     let (test, rest) = order.split_at(500);
     let mut chosen = vec![];

@@ -53,7 +53,7 @@ fn forward(network: &Network, x: Tensor<3>, noise: Noise, rate: Dropout, keys: K
 /// of the first network's hidden layer, from the library and from samples.
 pub fn measure(lab: &Lab) -> Result<Measured, Error> {
     let digits = Table::digits()?;
-    let networks = lab.size(24, 16);
+    let networks = lab.size(32, 24);
     let training = Training { steps: lab.size(300, 80), batch: 50, rate: 5e-3 };
     let order = lab.permutation(1, digits.len())?;
     let (pool, test) = order.split_at(digits.len() - 600);

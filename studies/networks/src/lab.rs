@@ -44,16 +44,19 @@ impl Lab {
 
     /// Standard normals. Numbers above 1000 are those of no layer.
     pub fn normals(&self, number: u16, count: usize) -> Result<Vec<f32>, Error> {
-        let key = Key::new(self.seed).with_layer(1000 + number);
-        Ok(reference::normals(Generator::default(), key, 0, count as u64)?)
+        self.normals_of(Key::new(self.seed).with_layer(1000 + number), count)
     }
 
-    /// The numbers below `count` in random order.
+    /// The numbers below `count` in random order, which is independent of the normals of this number.
     pub fn permutation(&self, number: u16, count: usize) -> Result<Vec<usize>, Error> {
-        let normals = self.normals(number, count)?;
+        let normals = self.normals_of(Key::new(self.seed).with_layer(1000 + number).with_step(1), count)?;
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by(|&a, &b| normals[a].total_cmp(&normals[b]));
         Ok(order)
+    }
+
+    fn normals_of(&self, key: Key, count: usize) -> Result<Vec<f32>, Error> {
+        Ok(reference::normals(Generator::default(), key, 0, count as u64)?)
     }
 
     /// Says that so much of the work is done.

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 mod batch_norm;
 mod co_adaptation;
 mod data;
+mod drop_block;
 mod drop_connect;
 mod lab;
 mod monte_carlo;
@@ -20,13 +21,14 @@ pub use lab::{Error, Lab, Measured};
 /// Trains the networks of a study.
 type Train = fn(&Lab) -> Result<Measured, Error>;
 
-const STUDIES: [(&str, Train); 6] = [
+const STUDIES: [(&str, Train); 7] = [
     ("weight-scaling", weight_scaling::measure),
     ("batch-norm", batch_norm::measure),
     ("co-adaptation", co_adaptation::measure),
     ("monte-carlo", monte_carlo::measure),
     ("regression", regression::measure),
     ("drop-connect", drop_connect::measure),
+    ("drop-block", drop_block::measure),
 ];
 
 fn main() -> ExitCode {

@@ -16,7 +16,7 @@ const HIDDEN: usize = 64;
 const POOL: usize = 500;
 const TRAINED: usize = 200;
 /// Ones that are turned.
-const TURNED: usize = 60;
+const TURNED: usize = 100;
 /// Degrees.
 const ANGLES: [f64; 13] = [0.0, 15.0, 30.0, 45.0, 60.0, 75.0, 90.0, 105.0, 120.0, 135.0, 150.0, 165.0, 180.0];
 const SIDE: usize = 8;
@@ -24,7 +24,7 @@ const SIDE: usize = 8;
 /// Networks × digits: what is wrong, confidences and uncertainties. Networks × ones × angles: entropies.
 pub fn measure(lab: &Lab) -> Result<Measured, Error> {
     let digits = Table::digits()?;
-    let networks = lab.size(16, 6);
+    let networks = lab.size(16, 8);
     let training = Training { steps: lab.size(400, 200), batch: 100, rate: 5e-3 };
     let samples = lab.size(256, 40) as u16;
     let order = lab.permutation(1, digits.len())?;

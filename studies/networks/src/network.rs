@@ -108,6 +108,8 @@ pub fn train<M: Module>(
         let loss = loss(&model, batch, lab.keys().with_step(step as u32))?;
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         model = optimizer.step(training.rate, model, gradients);
+        // Without this the host spins for a place in the queue, on a core that a software device has use for.
+        lab.device.sync()?;
     }
     Ok(model)
 }

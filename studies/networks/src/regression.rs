@@ -88,7 +88,7 @@ pub fn measure(lab: &Lab) -> Result<Measured, Error> {
     let p = options.p.unwrap_or(0.05);
     let (data, splits) = match &options.folder {
         Some(folder) => read_folder(folder, options.splits)?,
-        None => own_splits(lab, options.splits.unwrap_or(20))?,
+        None => own_splits(lab, options.splits.unwrap_or_else(|| lab.size(40, 30)))?,
     };
     // By default the precision that leaves of a standardised target's variance a half, as linear regression does.
     let variance = data.y.iter().map(|&y| f64::from(y).powi(2)).sum::<f64>() / data.len() as f64

@@ -21,9 +21,9 @@ const TRAINED: usize = 400;
 /// distance of their probabilities, and the accuracy of the scaled network.
 pub fn measure(lab: &Lab) -> Result<Measured, Error> {
     let digits = Table::digits()?;
-    let networks = lab.size(40, 32);
+    let networks = lab.size(48, 48);
     let training = Training { steps: lab.size(200, 80), batch: 100, rate: 5e-3 };
-    let (shown, samples, chunk) = (lab.size(48, 24), lab.size(1024, 192), 32);
+    let (shown, samples, chunk) = (lab.size(48, 24), lab.size(768, 128), 32);
     let order = lab.permutation(1, digits.len())?;
     let (chosen, test) = order.split_at(TRAINED);
     let inner = lab.device.clone().inner();

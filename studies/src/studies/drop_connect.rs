@@ -97,7 +97,7 @@ fn moments(variance: &[f64], sampled: &[f64]) -> Result<Figure, Error> {
         Plot::new(Axis::new("variance by the formula", 0.0, most), Axis::new("variance over masks", 0.0, most));
     plot.curve(|x| x, Tone::Soft, Stroke::Thin);
     plot.points(variance.iter().copied().zip(sampled.iter().copied()), Tone::First, Mark::Speck);
-    plot.label(0.97 * most, 0.7 * most, "thin: equal", Tone::Soft, Side::Left);
+    plot.label(0.03 * most, 0.93 * most, "thin: equal", Tone::Soft, Side::Right);
     plot.figure(
         "The input of each of 32 units, for 16 digits: its variance over masks of the weights, and the closed form.",
     )

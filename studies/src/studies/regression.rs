@@ -2,7 +2,7 @@
 
 use crate::{
     Axis, Check, Error, Family, Figure, Findings, Lab, Mark, Plot, Side, Stroke, Study, Table, Tone, digits,
-    trained::{Trained, interval},
+    trained::{Trained, difference, interval},
 };
 
 pub const STUDY: Study = Study {
@@ -13,9 +13,9 @@ pub const STUDY: Study = Study {
     source: "Gal, Ghahramani, ICML 2016, §5.2, and its public code",
     formula: r"\text{LL} = \log \frac{1}{T} \sum_t e^{-\frac{\tau}{2}(y - \hat{y}_t)^2} - \tfrac{1}{2} \log 2\pi + \tfrac{1}{2} \log \tau,
                \qquad \lambda = \frac{\ell^2 q}{2 N \tau}",
-    measurement: "The diabetes data in 20 random splits of nine to one, a network of 50 ReLUs for each, all trained at once: dropout before both \
+    measurement: "The diabetes data in 40 random splits of nine to one, 30 in a quick run, a network of 50 ReLUs for each, all trained at once: dropout before both \
                   layers (p = 0.05), Adam, batches of 128, everything standardised, weight decay λ with ℓ² = 10⁻⁴. τ is 2 ÷ the variance of \
-                  the target. The splits share data, so the intervals are narrower than those of 20 data sets would be.",
+                  the target. The splits share data, so the intervals are narrower than those of as many data sets would be.",
     fault: "one mask for all samples",
     run,
 };
@@ -25,13 +25,12 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let family = Family::of(3);
     let better = trained.difference("RMSE, one pass", "RMSE, Monte Carlo")?;
     let likelier = trained.difference("LL, Monte Carlo", "LL, one pass")?;
+    // As a factor: what is hard in a split is hard for both.
+    let log =
+        |name: &str| -> Result<Vec<f64>, Error> { Ok(trained.list(name)?.iter().map(|error| error.ln()).collect()) };
+    let learnt = difference(&log("RMSE, the mean")?, &log("RMSE, Monte Carlo")?);
     let checks = vec![
-        Check::above(
-            "RMSE of the mean target − Monte Carlo’s",
-            trained.difference("RMSE, the mean", "RMSE, Monte Carlo")?,
-            0.0,
-            family,
-        ),
+        Check::above("log of the mean target’s RMSE ÷ Monte Carlo’s", learnt, 0.0, family),
         Check::above("RMSE of one pass − Monte Carlo’s: no worse than by 1.5", better, -1.5, family),
         Check::above("LL of Monte Carlo − that of one pass: no worse than by 0.06", likelier, -0.06, family),
     ];
@@ -87,6 +86,6 @@ fn pairs(columns: &[&[f64]; 4]) -> Result<Figure, Error> {
     let mut plot = Plot::new(Axis::new("RMSE of one pass", low, high), Axis::new("RMSE of Monte Carlo", low, high));
     plot.curve(|x| x, Tone::Soft, Stroke::Thin);
     plot.points(single.iter().copied().zip(sampled.iter().copied()), Tone::First, Mark::Dot);
-    plot.label(high - 1.0, high - 5.0, "equal", Tone::Soft, Side::Left);
+    plot.label(low + 0.03 * (high - low), high - 0.07 * (high - low), "thin: equal", Tone::Soft, Side::Right);
     plot.figure("A point for each split of the diabetes data: below the line Monte Carlo is better.")
 }
