@@ -53,11 +53,6 @@ const BRANCHES: &[Branch] = &[
     Branch { of: &["// softmax "], text: "while base != next {", straight: "{" },
     // shaders/random/keep_bits.wgsl: ties.
     Branch {
-        of: &["// softmax ", " by words"],
-        text: "if ties == 0u {\n            break;\n        }",
-        straight: "break;",
-    },
-    Branch {
         of: &["// drop connect,", "threefry"],
         text: "if ties == 0u {\n            break;\n        }",
         straight: "break;",
