@@ -6,7 +6,10 @@
 
 mod calls;
 mod clock;
+mod mover;
 mod op;
+mod pass_op;
+mod passes;
 mod report;
 mod throughput;
 mod yardstick;
@@ -14,6 +17,8 @@ mod yardstick;
 pub use calls::{CallCost, measure_calls};
 pub use clock::{Clock, Timer};
 pub use op::Op;
+pub use pass_op::PassOp;
+pub use passes::{PassRow, measure_passes};
 pub use report::{chart, table};
 pub use throughput::{AdapterReport, Bench, BoundSubject, Copy, Report, Row, Sizes, Subject, measure};
 pub use yardstick::{Yardstick, YardstickKind};

@@ -39,6 +39,28 @@ pub fn table(report: &Report) -> String {
             row.ratio_to_copy
         );
     }
+    if !report.passes.is_empty() {
+        let _ =
+            writeln!(text, "\n| pass | of | median ms | quartiles ms | beside | × that | separate passes | × these |");
+        let _ = writeln!(text, "|---|---|---|---|---|---|---|---|");
+        for row in &report.passes {
+            let (separate, ratio) = match (row.separate, row.ratio_to_separate) {
+                (Some(separate), Some(ratio)) => (separate, format!("{ratio:.2}")),
+                _ => ("—", "—".to_owned()),
+            };
+            let _ = writeln!(
+                text,
+                "| {} | {} | {:.4} | {:.4}–{:.4} | {} | {:.2} | {separate} | {ratio} |",
+                row.pass,
+                row.shape,
+                row.median_ms,
+                row.quartiles_ms[0],
+                row.quartiles_ms[1],
+                row.beside,
+                row.ratio_to_beside,
+            );
+        }
+    }
     if !report.calls.is_empty() {
         let _ = writeln!(text, "\n| recording a call of 256 elements, 256 an encoder | µs a call | × bare dispatch |");
         let _ = writeln!(text, "|---|---|---|");

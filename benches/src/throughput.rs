@@ -8,7 +8,7 @@ use wgpu_dropout::{
     wgpu::{self, util::DeviceExt},
 };
 
-use crate::{CallCost, Clock, Error, Op, Timer, Yardstick, YardstickKind};
+use crate::{CallCost, Clock, Error, Op, PassRow, Timer, Yardstick, YardstickKind};
 
 /// One dropout operation with its settings.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +78,11 @@ impl Sizes {
         }
         Self { elements, rounds, only: vec![] }
     }
+
+    /// Whether an operation or a pass of this name is measured.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part))
+    }
 }
 
 /// A device with a clock, and the buffers of one size.
@@ -112,6 +117,8 @@ pub struct Report {
     pub copy: Copy,
     /// Every measurement.
     pub results: Vec<Row>,
+    /// Those of passes, at one size.
+    pub passes: Vec<PassRow>,
     /// What recording a call costs on the host.
     pub calls: Vec<CallCost>,
 }
@@ -305,8 +312,7 @@ pub fn measure(bench: &Bench, sizes: &Sizes, mut progress: impl FnMut(u64, usize
     let device = bench.context.device();
     let yardsticks = [YardstickKind::Copy, YardstickKind::ScaleInPlace].map(|kind| Yardstick::family(device, kind));
     let mut subjects = Subject::all();
-    let is_wanted = |op: Op| sizes.only.is_empty() || sizes.only.iter().any(|part| op.name().contains(part));
-    subjects.retain(|subject| is_wanted(subject.op));
+    subjects.retain(|subject| sizes.wants(subject.op.name()));
     for subject in &subjects {
         check(bench, subject)?;
     }
@@ -410,6 +416,7 @@ pub fn measure(bench: &Bench, sizes: &Sizes, mut progress: impl FnMut(u64, usize
         clock: clock.name(),
         copy,
         results,
+        passes: vec![],
         calls: vec![],
     })
 }
@@ -438,7 +445,7 @@ impl Work<'_> {
 }
 
 /// First quartile, median, third quartile.
-fn quartiles(samples: &[f64]) -> [f64; 3] {
+pub(crate) fn quartiles(samples: &[f64]) -> [f64; 3] {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     [1, 2, 3].map(|quarter| sorted[(sorted.len() - 1) * quarter / 4])

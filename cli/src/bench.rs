@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use wgpu_dropout::{Options, kernels::Schedule};
-use wgpu_dropout_bench::{Bench, Op, Sizes, chart, measure, measure_calls, table};
+use wgpu_dropout_bench::{Bench, Op, PassOp, Sizes, chart, measure, measure_calls, measure_passes, table};
 
 use crate::{adapter, args::schedule, error::Error, output::WholeFile, progress};
 
@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_name = "POWERS", value_delimiter = ',', value_parser = clap::value_parser!(u8).range(10..=28))]
     sizes: Option<Vec<u8>>,
 
-    /// Only the operations with this in their names, and not the cost of a call; may be given several times
+    /// Only the operations and passes with this in their names, and not the cost of a call; may be given several times
     #[arg(long, value_name = "NAME", value_parser = part_of_a_name)]
     only: Vec<String>,
 
@@ -69,9 +69,10 @@ pub fn run(args: &Args) -> Result<(), Error> {
         }
     }
     sizes.only.clone_from(&args.only);
-    let rounds = (sizes.elements.len() * (sizes.rounds + 1)) as u64;
+    let rounds = ((sizes.elements.len() + PassOp::wanted(&sizes).count()) * (sizes.rounds + 1)) as u64;
     let bar = progress::rounds(rounds);
     let mut report = measure(&bench, &sizes, |_, _| bar.inc(1))?;
+    report.passes = measure_passes(&bench, &sizes, |_, _| bar.inc(1))?;
     bar.finish_and_clear();
     if args.only.is_empty() {
         report.calls = measure_calls(&adapter)?;
@@ -90,8 +91,9 @@ pub fn run(args: &Args) -> Result<(), Error> {
 }
 
 fn part_of_a_name(text: &str) -> Result<String, String> {
-    if Op::names().any(|name| name.contains(text)) {
+    let names = || Op::names().chain(PassOp::ALL.map(PassOp::name));
+    if names().any(|name| name.contains(text)) {
         return Ok(text.to_owned());
     }
-    Err(format!("no operation has that in its name. There are: {}", Op::names().collect::<Vec<_>>().join("; ")))
+    Err(format!("no operation has that in its name. There are: {}", names().collect::<Vec<_>>().join("; ")))
 }

@@ -1,16 +1,16 @@
 // Softmax and dropout of rows: once over a row for its maximum and its sum, and once more for what is written.
-// needs: kernel/elements, softmax/rows, lanes, input_eight
+// needs: kernel/elements, softmax/rows, lanes, keep, mask_scale, input_eight
 
 fn sum_of(x: Eight, y: Eight) -> vec4<f32> {
     return (x.first + x.second) + (y.first + y.second);
 }
 
-fn write_unit(row: Row, position: u32, x: Eight, base: f32, scale: f32, keep: u32) {
+fn write_unit(row: Row, position: u32, x: Eight, base: f32, scale: f32, kept: Kept) {
     let e = exponentials(x, base);
     let y = Eight(e.first * scale, e.second * scale);
     let to = parameters.elements.output_offset + row.first - row.lead + position;
     if !MASKED || position < row.end {
-        store_eight(to, y, keep, bits_between(row.lead, row.end, position));
+        store_eight(to, y, kept, bits_between(row.lead, row.end, position));
     }
 }
 
@@ -39,13 +39,13 @@ fn main(
     let most = row_greatest(base, invocation);
     let all = row_total(total(sum) * powers(vec4<f32>(base), most).x, invocation);
     // A row that sees nothing, or nothing but minus infinities, has no sum.
-    let scale = select(parameters.softmax.scale / all, 0.0, all == 0.0);
+    let scale = select(mask_scale() / all, 0.0, all == 0.0);
     for (var tile = 0u; tile < end_of_tiles(row.end); tile += TILE) {
         let x = tile_numbers(row, tile, lane);
         let keep = decide_tile(row, tile, invocation);
-        write_unit(row, unit_position(tile, lane, 0u), x.a, most, scale, keep_of_unit(keep, invocation, 0u));
-        write_unit(row, unit_position(tile, lane, 1u), x.b, most, scale, keep_of_unit(keep, invocation, 1u));
-        write_unit(row, unit_position(tile, lane, 2u), x.c, most, scale, keep_of_unit(keep, invocation, 2u));
-        write_unit(row, unit_position(tile, lane, 3u), x.d, most, scale, keep_of_unit(keep, invocation, 3u));
+        write_unit(row, unit_position(tile, lane, 0u), x.a, most, scale, kept_of_unit(row, tile, keep, invocation, 0u));
+        write_unit(row, unit_position(tile, lane, 1u), x.b, most, scale, kept_of_unit(row, tile, keep, invocation, 1u));
+        write_unit(row, unit_position(tile, lane, 2u), x.c, most, scale, kept_of_unit(row, tile, keep, invocation, 2u));
+        write_unit(row, unit_position(tile, lane, 3u), x.d, most, scale, kept_of_unit(row, tile, keep, invocation, 3u));
     }
 }

@@ -1,16 +1,20 @@
 // The gradient of softmax and dropout, from their input: dx = factor p (dp - sum of p dp), where p is the softmax, computed
 // again, and dp the gradient of dropout.
-// needs: kernel/elements, softmax/rows, lanes, input_eight
+// needs: kernel/elements, softmax/rows, lanes, keep, mask_scale, input_eight
 
 // The gradient that dropout lets through, from a position on.
-fn kept_gradient(row: Row, position: u32, keep: u32) -> Eight {
+fn kept_gradient(row: Row, position: u32, keep: Kept) -> Eight {
     let dy = gradient_eight(parameters.elements.other_offset + row.first - row.lead + position);
-    let scale = parameters.softmax.scale;
-    // Elements outside of the row are some other row's, or nobody's.
-    let kept = keep & bits_between(row.lead, row.seen, position);
+    let scale = mask_scale();
+    var kept = keep;
+    if MASKED {
+        // Elements outside of the row are some other row's, or nobody's.
+        let seen = kept_bits(bits_between(row.lead, row.seen, position));
+        kept = Kept(keep.first & seen.first, keep.second & seen.second);
+    }
     return Eight(
-        bitcast<vec4<f32>>(select(vec4<u32>(0u), bitcast<vec4<u32>>(dy.first * scale), first_of(kept))),
-        bitcast<vec4<f32>>(select(vec4<u32>(0u), bitcast<vec4<u32>>(dy.second * scale), second_of(kept))),
+        bitcast<vec4<f32>>(select(vec4<u32>(0u), bitcast<vec4<u32>>(dy.first * scale), kept.first)),
+        bitcast<vec4<f32>>(select(vec4<u32>(0u), bitcast<vec4<u32>>(dy.second * scale), kept.second)),
     );
 }
 
@@ -20,7 +24,7 @@ struct Sums {
     g: Sum,
 }
 
-fn add_unit(sums: Sums, row: Row, position: u32, x: Eight, base: f32, keep: u32) -> Sums {
+fn add_unit(sums: Sums, row: Row, position: u32, x: Eight, base: f32, keep: Kept) -> Sums {
     let e = exponentials(x, base);
     let g = kept_gradient(row, position, keep);
     return Sums(add(sums.e, e.first + e.second), add(sums.g, e.first * g.first + e.second * g.second));
@@ -33,7 +37,7 @@ struct OfRow {
     mean: f32,    // of the gradient
 }
 
-fn write_unit(row: Row, position: u32, x: Eight, of_row: OfRow, keep: u32) {
+fn write_unit(row: Row, position: u32, x: Eight, of_row: OfRow, keep: Kept) {
     let e = exponentials(x, of_row.base);
     let g = kept_gradient(row, position, keep);
     let factor = parameters.softmax.factor;
@@ -43,7 +47,7 @@ fn write_unit(row: Row, position: u32, x: Eight, of_row: OfRow, keep: u32) {
     );
     let to = parameters.elements.output_offset + row.first - row.lead + position;
     if !MASKED || position < row.end {
-        let seen = bits_between(row.lead, row.seen, position);
+        let seen = kept_bits(select(255u, bits_between(row.lead, row.seen, position), MASKED));
         store_eight(to, dx, seen, bits_between(row.lead, row.end, position));
     }
 }
@@ -69,10 +73,10 @@ fn main(
             sums = Sums(scaled(sums.e, factor), scaled(sums.g, factor));
             base = next;
         }
-        sums = add_unit(sums, row, unit_position(tile, lane, 0u), x.a, base, keep_of_unit(keep, invocation, 0u));
-        sums = add_unit(sums, row, unit_position(tile, lane, 1u), x.b, base, keep_of_unit(keep, invocation, 1u));
-        sums = add_unit(sums, row, unit_position(tile, lane, 2u), x.c, base, keep_of_unit(keep, invocation, 2u));
-        sums = add_unit(sums, row, unit_position(tile, lane, 3u), x.d, base, keep_of_unit(keep, invocation, 3u));
+        sums = add_unit(sums, row, unit_position(tile, lane, 0u), x.a, base, kept_of_unit(row, tile, keep, invocation, 0u));
+        sums = add_unit(sums, row, unit_position(tile, lane, 1u), x.b, base, kept_of_unit(row, tile, keep, invocation, 1u));
+        sums = add_unit(sums, row, unit_position(tile, lane, 2u), x.c, base, kept_of_unit(row, tile, keep, invocation, 2u));
+        sums = add_unit(sums, row, unit_position(tile, lane, 3u), x.d, base, kept_of_unit(row, tile, keep, invocation, 3u));
     }
     let most = row_greatest(base, invocation);
     let factor = powers(vec4<f32>(base), most).x;
@@ -82,9 +86,9 @@ fn main(
     for (var tile = 0u; tile < end_of_tiles(row.end); tile += TILE) {
         let x = tile_numbers(row, tile, lane);
         let keep = decide_tile(row, tile, invocation);
-        write_unit(row, unit_position(tile, lane, 0u), x.a, of_row, keep_of_unit(keep, invocation, 0u));
-        write_unit(row, unit_position(tile, lane, 1u), x.b, of_row, keep_of_unit(keep, invocation, 1u));
-        write_unit(row, unit_position(tile, lane, 2u), x.c, of_row, keep_of_unit(keep, invocation, 2u));
-        write_unit(row, unit_position(tile, lane, 3u), x.d, of_row, keep_of_unit(keep, invocation, 3u));
+        write_unit(row, unit_position(tile, lane, 0u), x.a, of_row, kept_of_unit(row, tile, keep, invocation, 0u));
+        write_unit(row, unit_position(tile, lane, 1u), x.b, of_row, kept_of_unit(row, tile, keep, invocation, 1u));
+        write_unit(row, unit_position(tile, lane, 2u), x.c, of_row, kept_of_unit(row, tile, keep, invocation, 2u));
+        write_unit(row, unit_position(tile, lane, 3u), x.d, of_row, kept_of_unit(row, tile, keep, invocation, 3u));
     }
 }

@@ -16,7 +16,7 @@ struct SoftmaxRows {
     exponent: f32, // the factor's magnitude by log2(e)
     margin: f32,   // how much the numbers may exceed what is subtracted from them
     factor: f32,
-    scale: f32,    // what a kept element is multiplied by
+    unused: u32,
 }
 
 // Positions are what the decisions count; they have no lead.

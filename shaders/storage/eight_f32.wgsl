@@ -17,10 +17,25 @@ fn second_of(bits: u32) -> vec4<bool> {
     return (vec4<u32>(bits) & vec4<u32>(16u, 32u, 64u, 128u)) != vec4<u32>(0u);
 }
 
+// Which of the elements in either half are kept.
+struct Kept {
+    first: vec4<bool>,
+    second: vec4<bool>,
+}
+
+fn kept_bits(bits: u32) -> Kept {
+    return Kept(first_of(bits), second_of(bits));
+}
+
+// Of elements 0 to 3 and 4 to 7.
+fn kept_lanes(low: vec4<bool>, high: vec4<bool>) -> Kept {
+    return Kept(low, high);
+}
+
 // Stores what is kept of the covered elements, and +0 for the rest of these.
-fn store_eight(element: u32, x: Eight, kept: u32, covered: u32) {
-    let first = select(vec4<u32>(0u), bitcast<vec4<u32>>(x.first), first_of(kept));
-    let second = select(vec4<u32>(0u), bitcast<vec4<u32>>(x.second), second_of(kept));
+fn store_eight(element: u32, x: Eight, kept: Kept, covered: u32) {
+    let first = select(vec4<u32>(0u), bitcast<vec4<u32>>(x.first), kept.first);
+    let second = select(vec4<u32>(0u), bitcast<vec4<u32>>(x.second), kept.second);
     if WHOLE {
         store_output_quad(element / 4u, first);
         store_output_quad(element / 4u + 1u, second);

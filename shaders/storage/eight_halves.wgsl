@@ -18,10 +18,25 @@ fn second_of(bits: u32) -> vec4<bool> {
     return (vec4<u32>(bits) & vec4<u32>(2u, 8u, 32u, 128u)) != vec4<u32>(0u);
 }
 
+// Which of the elements in either half are kept.
+struct Kept {
+    first: vec4<bool>,
+    second: vec4<bool>,
+}
+
+fn kept_bits(bits: u32) -> Kept {
+    return Kept(first_of(bits), second_of(bits));
+}
+
+// Of elements 0 to 3 and 4 to 7.
+fn kept_lanes(low: vec4<bool>, high: vec4<bool>) -> Kept {
+    return Kept(vec4<bool>(low.x, low.z, high.x, high.z), vec4<bool>(low.y, low.w, high.y, high.w));
+}
+
 // Stores what is kept of the covered elements, and +0 for the rest of these. The first is the low half of a word; of a word
 // of which one half is covered, the other keeps its bits.
-fn store_eight(element: u32, x: Eight, kept: u32, covered: u32) {
-    let words = narrow_kept(x.first, x.second, first_of(kept), second_of(kept));
+fn store_eight(element: u32, x: Eight, kept: Kept, covered: u32) {
+    let words = narrow_kept(x.first, x.second, kept.first, kept.second);
     if WHOLE {
         store_output_quad(element / 8u, words);
     } else {

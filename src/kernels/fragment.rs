@@ -35,7 +35,7 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "storage/f32" "storage/halves" "storage/f16" "storage/f16_integer" "storage/f16_native" "storage/bf16" "storage/bf16_signed" "storage/f32_group"
     "storage/halves_group" "storage/f32_noise" "storage/halves_noise" "storage/eight_f32" "storage/eight_halves"
     "input/eight_f32" "input/eight_halves"
-    "softmax/rows" "softmax/one_lane" "softmax/many_lanes" "kernel/softmax" "kernel/softmax_backward"
+    "softmax/rows" "softmax/one_lane" "softmax/many_lanes" "softmax/bits" "softmax/shared_bits" "softmax/groups" "softmax/scale" "softmax/no_scale" "kernel/softmax" "kernel/softmax_backward"
     "input/quads" "input/words" "input/halves" "input/any" "input/no_other" "input/none"
     "kernel/elements" "kernel/once" "kernel/repeats" "kernel/elementwise_groups" "kernel/elementwise_interleaved" "kernel/elementwise_blocked"
     "kernel/elementwise_edge" "kernel/noise_quads" "kernel/noise_edge" "kernel/mask_bits" "kernel/mask_bytes" "kernel/kept_rows"

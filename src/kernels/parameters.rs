@@ -285,7 +285,7 @@ pub(crate) struct SoftmaxRows {
     pub(crate) exponent: f32,
     pub(crate) margin: f32,
     pub(crate) factor: f32,
-    pub(crate) scale: f32,
+    pub(crate) unused: u32,
 }
 
 /// Offsets are of elements, or words, before the first in its binding.

@@ -226,7 +226,7 @@ impl Part<'_> {
     }
 
     /// How the next of `left` elements are decided, and how many of them can be so.
-    fn decisions(&self, left: u64) -> (Decisions, u64) {
+    pub(super) fn decisions(&self, left: u64) -> (Decisions, u64) {
         let (mask, key) = match self.source {
             Source::All => return (Decisions::Any(Decision::All), left),
             Source::PackedMask => return (Decisions::Any(Decision::PackedMask), left),

@@ -159,7 +159,7 @@ fn heads_name_what_is_used() {
             "gradient" => "fused/writes",
             "runs" => "decision/",
             "repeats" => "kernel/repeats",
-            "lanes" => "softmax/",
+            "lanes" | "keep" | "mask_scale" => "softmax/",
             "eight" => "storage/eight_",
             "input_eight" => "input/eight_",
             "rows" => "drop_connect/rows",
@@ -371,7 +371,7 @@ fn structs_have_the_hosts_layout() {
             exponent,
             margin,
             factor,
-            scale
+            unused
         );
         assert_layout!(
             module,

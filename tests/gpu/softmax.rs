@@ -346,3 +346,49 @@ fn errors_name_the_value() {
     let error = context.run_pass_blocking(softmax.backward(&x[..], &x[..20], &mut dx[..])).unwrap_err();
     says(error, &["gradient", "80"]);
 }
+
+/// p from a buffer gives the bits that p from the host gives, whatever p the recorded mask has; in evaluation it is not looked at.
+#[test]
+fn the_rate_may_lie_in_a_buffer() {
+    for subject in subjects() {
+        // By groups, by words from inside of a group, and where the output has no units of 16 bytes.
+        let shapes = [([5, 64], 0), ([3, 200], 5), ([4, 7], 3)];
+        for (schedule, ([queries, keys], start)) in
+            [Schedule::Groups, Schedule::Interleaved, Schedule::Blocked].into_iter().zip(shapes)
+        {
+            let context = &context_with(subject, Options::default().with_schedule(schedule));
+            let count = 2 * queries * keys;
+            let (x, dy): (Vec<f32>, Vec<f32>) = (elements(count, 0), elements(count, 77));
+            let (input, gradient) = (buffer(context, &words(&x)), buffer(context, &words(&dy)));
+            let run = |mask: Mask, rate: Option<&Mask>| {
+                let outputs = [0, 1].map(|_| buffer(context, &vec![POISON.to_bits(); x.len()]));
+                let key = rate.map(|rate| {
+                    let bytes: Vec<u32> = bytemuck::pod_collect_to_vec(&rate.key_and_rate());
+                    context.bind_key_and_rate(&buffer(context, &bytes)).unwrap()
+                });
+                let softmax = SoftmaxDropout::new(mask, queries, keys).unwrap().with_factor(0.5);
+                let forward = softmax.forward::<BufferRange<'_>>(&input, &outputs[0]);
+                for pass in [forward, softmax.backward(&input, &gradient, &outputs[1])] {
+                    let mut encoder = context.device().create_command_encoder(&Default::default());
+                    match &key {
+                        Some(key) => context.record_pass(&mut encoder, pass.keyed_by(key)).unwrap(),
+                        None => context.record_pass(&mut encoder, pass).unwrap(),
+                    }
+                    context.queue().submit([encoder.finish()]);
+                }
+                read(context, [&outputs[0], &outputs[1]])
+            };
+            for p in [0.0, 1e-5, 0.1, 0.5, 1.0] {
+                let of_host = mask(p, start, Generator::Threefry);
+                let recorded = mask(if p == 0.0 { 1.0 } else { 0.0 }, start, Generator::Threefry).with_key(Key::new(1));
+                let (expected, actual) = (run(of_host, None), run(recorded, Some(&of_host)));
+                for (expected, actual) in expected.iter().zip(&actual) {
+                    assert_words(actual, expected, || format!("{} {schedule:?} {keys} p = {p}", subject.name));
+                }
+            }
+            let evaluation = Dropout::new(0.5).unwrap().with_training(false).mask(Key::new(1));
+            let everything = mask(1.0, start, Generator::Threefry);
+            assert_eq!(run(evaluation, Some(&everything)), run(mask(0.0, 0, Generator::Threefry), None));
+        }
+    }
+}

@@ -11,6 +11,7 @@ mod budgets;
 mod family;
 mod measure;
 mod model;
+mod passes;
 mod radv;
 mod report;
 mod spirv;

@@ -7,10 +7,10 @@ use wgpu_dropout::{
     },
 };
 
-use crate::Result;
+use crate::{Result, passes};
 
 /// Elements of a call.
-const N: u64 = 1 << 20;
+pub const N: u64 = 1 << 20;
 
 /// A case, and the kernels that it may be launched with.
 pub struct Subject {
@@ -40,9 +40,15 @@ impl Counted {
         let run =
             text.split_once(RUN).and_then(|(_, rest)| rest.split_once("u;")).and_then(|(run, _)| run.parse().ok());
         let elements = run.ok_or_else(|| format!("'{kernel}' has no '{}' of a number", RUN.trim()))?;
+        Ok(Self::of(launch, elements))
+    }
+
+    /// Of a kernel whose invocations handle so many elements.
+    pub fn of(launch: &Launch, elements: u32) -> Self {
+        let kernel = *launch.kernel();
         let in_immediates = kernel.style().parameters == ParameterStyle::Immediates;
         let parameters = if in_immediates { launch.parameters().len() as u32 } else { 0 };
-        Ok(Self { kernel, elements, parameters })
+        Self { kernel, elements, parameters }
     }
 
     /// Elements of a launch, with those that the last workgroup has no work for.
@@ -57,7 +63,7 @@ fn main_kernel(target: &Target, operands: Operands, operation: Operation) -> Res
     most_elements(&Plan::new(target, &operands)?.launches(&operation, KeyPlace::Parameters)?)
 }
 
-fn most_elements(launches: &[Launch]) -> Result<Counted> {
+pub fn most_elements(launches: &[Launch]) -> Result<Counted> {
     let mut most = None;
     for launch in launches {
         let counted = Counted::new(launch)?;
@@ -143,7 +149,7 @@ pub fn all() -> Result<Vec<Subject>> {
         let other = Operand::new(2, 0, N * Dtype::F32.size());
         main_kernel(&integer, two_ranges()?.with_other(other)?, Operation::Select(mask))
     };
-    Ok(vec![
+    let mut subjects = vec![
         one("forward f32", f32_from(0))?,
         one("forward f16 native", forward(&native, Dtype::F16, mask, N, 0))?,
         one("forward f16 integer", forward(&integer, Dtype::F16, mask, N, 0))?,
@@ -173,5 +179,7 @@ pub fn all() -> Result<Vec<Subject>> {
         one("forward f32, rows", forward(&integer, Dtype::F32, mask.at(View::rows(0, 1000, 1031)), N, 0))?,
         // Too few elements for any other kernel.
         one("forward f32, edge", forward(&integer, Dtype::F32, mask, 5, 0))?,
-    ])
+    ];
+    subjects.extend(passes::all(&integer, mask)?);
+    Ok(subjects)
 }

@@ -2,8 +2,8 @@
 
 use half::{bf16, f16};
 use wgpu_dropout::{
-    Activation, Context, DropConnect, Dropout, Dtype, Element, Error, Fused, Generator, Key, Mask, SoftmaxDropout,
-    reference,
+    Activation, Context, DropConnect, Dropout, Dtype, Element, Error, Fused, Generator, Key, Mask, Pass, Slice,
+    SoftmaxDropout, reference,
 };
 
 use super::family::contexts;
@@ -133,51 +133,48 @@ pub async fn fused(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Resul
     Ok(())
 }
 
+/// Forward, with a bias and a residual or without.
+fn forward_of<'a, T: Element>(
+    fused: &Fused,
+    x: &'a [T],
+    y: &'a mut [T],
+    bias: Option<&'a [T]>,
+    residual: Option<&'a [T]>,
+) -> Pass<Slice<'a>> {
+    let mut pass = fused.forward(x, y);
+    if let Some(bias) = bias {
+        pass = pass.with_bias(bias);
+    }
+    match residual {
+        Some(residual) => pass.with_residual(residual),
+        None => pass,
+    }
+}
+
 async fn fused_forward<T: Element>(
     context: &Context,
     outcome: &mut Outcome,
     fused: &Fused,
     turn: usize,
 ) -> Result<(), Stop> {
-    let (x, bias): (Vec<T>, Vec<T>) = (fused_input(fused, 1), numbers(fused.columns() as usize, 2));
+    let x: Vec<T> = fused_input(fused, 1);
+    // Without a bias -0 and NaN reach the activation as they are.
+    let bias: Option<Vec<T>> = (turn % 4 != 1).then(|| numbers(fused.columns() as usize, 2));
     let residual: Option<Vec<T>> = (turn % 3 < 2).then(|| numbers(x.len(), 3));
     let mut y = zeros::<T>(x.len());
-    let mut pass = fused.forward(&x, &mut y);
-    // Without a bias -0 and NaN reach the activation as they are.
-    let has_bias = turn % 4 != 1;
-    if has_bias {
-        pass = pass.with_bias(&bias);
-    }
-    if let Some(residual) = &residual {
-        pass = pass.with_residual(residual);
-    }
-    context.run_pass(pass).await?;
+    context.run_pass(forward_of(fused, &x, &mut y, bias.as_deref(), residual.as_deref())).await?;
 
     let what = format!("{} of {} columns, {}", fused.activation(), fused.columns(), T::DTYPE);
     if is_exact(fused) {
         let mut expected = zeros::<T>(x.len());
-        let mut pass = fused.forward(&x, &mut expected);
-        if has_bias {
-            pass = pass.with_bias(&bias);
-        }
-        if let Some(residual) = &residual {
-            pass = pass.with_residual(residual);
-        }
-        reference::run_pass(pass)?;
+        reference::run_pass(forward_of(fused, &x, &mut expected, bias.as_deref(), residual.as_deref()))?;
         compare_bits(outcome, &what, &expected, &y);
         return Ok(());
     }
     // Beside what is not rounded to 16 bits.
-    let (x, bias, residual) = (widen(&x), widen(&bias), residual.map(|residual| widen(&residual)));
-    let mut expected = zeros::<f32>(x.len());
-    let mut pass = fused.forward(&x, &mut expected);
-    if has_bias {
-        pass = pass.with_bias(&bias);
-    }
-    if let Some(residual) = &residual {
-        pass = pass.with_residual(residual);
-    }
-    reference::run_pass(pass)?;
+    let [bias, residual] = [bias, residual].map(|tensor| tensor.map(|tensor| widen(&tensor)));
+    let (x, mut expected) = (widen(&x), zeros::<f32>(x.len()));
+    reference::run_pass(forward_of(fused, &x, &mut expected, bias.as_deref(), residual.as_deref()))?;
     let size = |i: usize| residual.as_ref().map_or(0.0, |residual| residual[i].abs()) + expected[i].abs();
     compare_near(outcome, &what, &expected, &y, |i| 6.0 * ULP * f64::from(size(i)) + 1e-6 * gain(fused));
     Ok(())

@@ -1,0 +1,5 @@
+// Everything is kept, as it is.
+
+fn mask_scale() -> f32 {
+    return 1.0;
+}
