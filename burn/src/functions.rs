@@ -121,7 +121,7 @@ fn run<const D: usize>(inputs: Tensors<Dispatch>, work: PassWork) -> Tensor<D> {
 
 fn check<const D: usize>(x: &Tensor<D>) -> Result<(), Error> {
     dtype(x.dtype())?;
-    check_device(&x.clone().into_dispatch().device())
+    check_device(&x.clone().into_dispatch().device(), None)
 }
 
 /// An error where tensors of one pass have two types of elements.
