@@ -4,8 +4,8 @@ use cubecl::prelude::*;
 use wgpu_dropout::{Dtype, Generator};
 
 use super::{
-    index::{Place, index_of},
-    keep_rule::{Rule, keeps, nothing_drawn},
+    index::{Inner, Place, position_of},
+    keep_rule::{Rule, keep_bits, keeps},
     normal::normal,
     storage::{narrow, widen},
 };
@@ -33,9 +33,7 @@ pub(super) struct Variant {
     pub(super) formula: Formula,
     pub(super) dtype: Dtype,
     pub(super) generator: Generator,
-    pub(super) contiguous: bool,
-    /// Words that a unit computes, one after the other.
-    pub(super) run: u32,
+    pub(super) inner: Inner,
 }
 
 /// The numbers of a [`Formula`].
@@ -49,6 +47,9 @@ pub(super) struct Constants {
     zero: u32,
 }
 
+/// Elements that a unit computes: a bit each of a word of decisions.
+pub(super) const RUN: u32 = 32;
+
 /// Elements in words of 32 bits, so that 16-bit floats need no type of the device's.
 #[cube(launch)]
 pub(super) fn elementwise(
@@ -61,27 +62,58 @@ pub(super) fn elementwise(
     #[comptime] variant: Variant,
 ) {
     let elements_per_word = comptime!(if variant.dtype == Dtype::F32 { 1u32 } else { 2u32 });
-    let first = ABSOLUTE_POS as u32 * variant.run;
-    // The last unit's run may end early, and there may be units past it.
-    let end = min(first + variant.run, words);
-    let mut drawn = nothing_drawn();
-    for number in first..end {
-        let word = input[number as usize];
-        let mut result = 0u32.runtime();
-        for half in 0..elements_per_word {
-            let bits = element_of(word, half, variant.dtype);
-            let mut keep = true.runtime();
-            if comptime!(matches!(variant.formula, Formula::Scale | Formula::Select | Formula::Alpha)) {
-                let index = index_of(&place, number * elements_per_word + half, variant.contiguous);
-                keep = keeps(rule, index, &mut drawn, variant.generator);
-            }
-            result |= operate(bits, keep, constants, variant.formula, variant.dtype) << (16 * half);
+    let words_per_unit = comptime!(RUN / elements_per_word);
+    // There may be units past the last, whose elements 32 bits could not number.
+    if (ABSOLUTE_POS as u32) < words.div_ceil(words_per_unit) {
+        let first = ABSOLUTE_POS as u32 * words_per_unit;
+        let mut keep = 0xffff_ffffu32.runtime();
+        if comptime!(matches!(variant.formula, Formula::Scale | Formula::Select | Formula::Alpha)) {
+            keep = decide(rule, &place, first * elements_per_word, variant.inner, variant.generator);
         }
-        output[number as usize] = result;
+        for number in first..min(first + words_per_unit, words) {
+            let word = input[number as usize];
+            let mut result = 0u32.runtime();
+            #[unroll]
+            for half in 0..elements_per_word {
+                let bits = element_of(word, half, variant.dtype);
+                result |= operate(bits, keep & 1 == 1, constants, variant.formula, variant.dtype) << comptime!(16 * half);
+                keep >>= 1;
+            }
+            output[number as usize] = result;
+        }
     }
 }
 
-/// The same with Gaussian noise. `table` is that of the normals, packed.
+/// Which of the elements of a run are kept.
+#[cube]
+fn decide(
+    rule: Rule,
+    place: &Place,
+    element: u32,
+    #[comptime] inner: Inner,
+    #[comptime] generator: Generator,
+) -> u32 {
+    if comptime!(matches!(inner, Inner::Contiguous { .. })) {
+        keep_bits(rule, position_of(place, element).index, comptime!(inner == Inner::Contiguous { aligned: true }), generator)
+    } else {
+        let mut keep = 0u32.runtime();
+        let mut done = 0u32.runtime();
+        while done < RUN {
+            let position = position_of(place, element + done);
+            let bits = if comptime!(inner == Inner::Dense) {
+                keep_bits(rule, position.index, false, generator)
+            } else {
+                select(keeps(rule, position.index, generator), 0xffff_ffffu32, 0u32)
+            };
+            let count = if comptime!(inner == Inner::Strided) { 1u32.runtime() } else { min(position.left, RUN - done) };
+            keep |= (bits & (0xffff_ffff >> (32 - count))) << done;
+            done += count;
+        }
+        keep
+    }
+}
+
+/// Gaussian noise. `table` is that of the normals, packed.
 #[cube(launch)]
 pub(super) fn noise(
     input: &[u32],
@@ -94,19 +126,21 @@ pub(super) fn noise(
     #[comptime] variant: Variant,
 ) {
     let elements_per_word = comptime!(if variant.dtype == Dtype::F32 { 1u32 } else { 2u32 });
-    let first = ABSOLUTE_POS as u32 * variant.run;
-    let end = min(first + variant.run, words);
-    for number in first..end {
-        let word = input[number as usize];
-        let mut result = 0u32.runtime();
-        for half in 0..elements_per_word {
-            let x = widen(element_of(word, half, variant.dtype), variant.dtype);
-            let index = index_of(&place, number * elements_per_word + half, variant.contiguous);
-            let normal = normal(rule, index, table, variant.generator);
-            let factor = f32::new(1.0) + rounded(constants.scale * normal, constants.zero);
-            result |= narrow(x * factor, variant.dtype) << (16 * half);
+    let words_per_unit = comptime!(RUN / elements_per_word);
+    if (ABSOLUTE_POS as u32) < words.div_ceil(words_per_unit) {
+        let first = ABSOLUTE_POS as u32 * words_per_unit;
+        for number in first..min(first + words_per_unit, words) {
+            let word = input[number as usize];
+            let mut result = 0u32.runtime();
+            for half in 0..elements_per_word {
+                let x = widen(element_of(word, half, variant.dtype), variant.dtype);
+                let index = position_of(&place, number * elements_per_word + half).index;
+                let normal = normal(rule, index, table, variant.generator);
+                let factor = f32::new(1.0) + rounded(constants.scale * normal, constants.zero);
+                result |= narrow(x * factor, variant.dtype) << (16 * half);
+            }
+            output[number as usize] = result;
         }
-        output[number as usize] = result;
     }
 }
 

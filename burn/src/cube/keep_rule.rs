@@ -67,57 +67,81 @@ pub(super) fn random_block(
     }
 }
 
-/// The block of the last element, because neighbours share one.
-#[derive(CubeType)]
-pub(super) struct Drawn {
-    known: bool,
-    group_low: u32,
-    group_high: u32,
-    x: u32,
-    y: u32,
-    z: u32,
-    w: u32,
+/// The lanes that are below a number, and those that equal it, a bit each.
+#[derive(CubeType, Clone, Copy)]
+#[expand(derive(Clone, Copy))]
+struct Lanes {
+    below: u32,
+    equal: u32,
 }
 
 #[cube]
-pub(super) fn nothing_drawn() -> Drawn {
-    Drawn {
-        known: false.runtime(),
-        group_low: 0u32.runtime(),
-        group_high: 0u32.runtime(),
-        x: 0u32.runtime(),
-        y: 0u32.runtime(),
-        z: 0u32.runtime(),
-        w: 0u32.runtime(),
+fn compare_lanes(block: Block, number: u32) -> Lanes {
+    let mut words = Sequence::<u32>::new();
+    words.push(block.x);
+    words.push(block.y);
+    words.push(block.z);
+    words.push(block.w);
+    let mut below = 0u32.runtime();
+    let mut equal = 0u32.runtime();
+    #[unroll]
+    for word in 0..4u32 {
+        let low = words[comptime!(word as usize)] & 0xffff;
+        let high = words[comptime!(word as usize)] >> 16;
+        below |= select(low < number, comptime!(1u32 << word), 0u32) | select(high < number, comptime!(16u32 << word), 0u32);
+        equal |= select(low == number, comptime!(1u32 << word), 0u32) | select(high == number, comptime!(16u32 << word), 0u32);
     }
+    Lanes { below, equal }
+}
+
+/// Which of the 32 elements from an index on are kept. `aligned` is whether the index is a multiple of 8.
+///
+/// Ties are a loop of their own, because software devices execute the body of a branch for lanes that do not take it, but leave a
+/// loop when no lane is left in it.
+#[cube]
+pub(super) fn keep_bits(rule: Rule, index: Index, #[comptime] aligned: bool, #[comptime] generator: Generator) -> u32 {
+    let first = index.group(3u32);
+    let high = rule.threshold >> 16;
+    let low = rule.threshold & 0xffff;
+    let mut keep = 0u32.runtime();
+    let mut ties = 0u32.runtime();
+    #[unroll]
+    for number in 0..4u32 {
+        let lanes = compare_lanes(random_block(rule, first.plus(number), 0u32, KEEP_DOMAIN, generator), high);
+        keep |= lanes.below << comptime!(8 * number);
+        ties |= lanes.equal << comptime!(8 * number);
+    }
+    let mut shift = 0u32.runtime();
+    if comptime!(!aligned) {
+        shift = index.low & 7;
+        let lanes = compare_lanes(random_block(rule, first.plus(4u32), 0u32, KEEP_DOMAIN, generator), high);
+        // Two shifts, because one by 32 is not defined.
+        keep = (keep >> shift) | ((lanes.below << (31 - shift)) << 1);
+        ties = (ties >> shift) | ((lanes.equal << (31 - shift)) << 1);
+    }
+    ties = select(low == 0, 0u32, ties);
+    while ties != 0 {
+        let position = ties.trailing_zeros();
+        let lane = position + shift;
+        let block = random_block(rule, first.plus(lane >> 3), 1u32, KEEP_DOMAIN, generator);
+        keep |= select(lane_half(block, lane & 7) < low, 1u32, 0u32) << position;
+        ties &= ties - 1;
+    }
+    keep
 }
 
 /// Whether the element with an index is kept.
-///
-/// Branches are loops that end after one turn: software devices execute the body of a branch for lanes that do not take it, but
-/// leave a loop when no lane is left in it.
 #[cube]
-pub(super) fn keeps(rule: Rule, index: Index, drawn: &mut Drawn, #[comptime] generator: Generator) -> bool {
+pub(super) fn keeps(rule: Rule, index: Index, #[comptime] generator: Generator) -> bool {
     let group = index.group(3u32);
-    while !(drawn.known && drawn.group_low == group.low && drawn.group_high == group.high) {
-        let block = random_block(rule, group, 0u32, KEEP_DOMAIN, generator);
-        drawn.x = block.x;
-        drawn.y = block.y;
-        drawn.z = block.z;
-        drawn.w = block.w;
-        drawn.group_low = group.low;
-        drawn.group_high = group.high;
-        drawn.known = true.runtime();
-    }
     let lane = index.low & 7;
-    let half = lane_half(Block { x: drawn.x, y: drawn.y, z: drawn.z, w: drawn.w }, lane);
-    let high = rule.threshold >> 16;
     let low = rule.threshold & 0xffff;
-    let mut kept = half < high;
-    let mut open = half == high && low != 0;
-    while open {
-        kept = lane_half(random_block(rule, group, 1u32, KEEP_DOMAIN, generator), lane) < low;
-        open = false.runtime();
+    let half = lane_half(random_block(rule, group, 0u32, KEEP_DOMAIN, generator), lane);
+    let mut keep = half < rule.threshold >> 16;
+    let mut tie = half == rule.threshold >> 16 && low != 0;
+    while tie {
+        keep = lane_half(random_block(rule, group, 1u32, KEEP_DOMAIN, generator), lane) < low;
+        tie = false.runtime();
     }
-    kept
+    keep
 }

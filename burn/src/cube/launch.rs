@@ -6,7 +6,7 @@ use cubecl::{CubeDim, calculate_cube_count_elemwise, client::Client, prelude::Bu
 use wgpu_dropout::{Effect, Operation, normal_table::NORMAL_TABLE_PACKED};
 
 use super::{
-    elementwise::{ConstantsLaunch, Formula, Variant, elementwise, noise},
+    elementwise::{ConstantsLaunch, Formula, RUN, Variant, elementwise, noise},
     index::place,
     keep_rule::RuleLaunch,
 };
@@ -46,7 +46,7 @@ pub(super) fn operate(x: CubeTensor, operation: &Operation) -> Result<CubeTensor
     let x = into_contiguous(x);
     let elements = x.meta.num_elements();
     let dtype = dtype(x.dtype)?;
-    let (place, contiguous) = place(&mask.view(), elements)?;
+    let (place, inner) = place(&mask.view(), elements)?;
     let words = (elements as u64 * dtype.size()).div_ceil(4);
 
     let in_place = x.handle.can_mut();
@@ -56,11 +56,10 @@ pub(super) fn operate(x: CubeTensor, operation: &Operation) -> Result<CubeTensor
     let input = buffer(&x, words);
     let output = if in_place { BufferArg::alias(0, words as usize) } else { buffer(&y, words) };
 
-    let run = RUN;
-    let units = words.div_ceil(u64::from(run)) as usize;
+    let units = elements.div_ceil(RUN as usize);
     let cube_dim = CubeDim::new(client, units);
     let count = calculate_cube_count_elemwise(client, units, cube_dim);
-    let variant = Variant { formula, dtype, generator: mask.generator(), contiguous, run };
+    let variant = Variant { formula, dtype, generator: mask.generator(), inner };
     let (rule, constants) = (RuleLaunch::of(mask), ConstantsLaunch::new(scale, shift, dropped, 0));
     let words = words as u32;
     if formula == Formula::Gaussian {
@@ -72,8 +71,6 @@ pub(super) fn operate(x: CubeTensor, operation: &Operation) -> Result<CubeTensor
     }
     Ok(y)
 }
-
-const RUN: u32 = 8;
 
 /// A contiguous tensor's words. The last may reach past its elements, but not past its memory, which ends at a word.
 fn buffer(x: &CubeTensor, words: u64) -> BufferArg {

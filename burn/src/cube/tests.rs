@@ -5,7 +5,7 @@
 mod vectors;
 
 use burn::{
-    backend::{ops::FloatTensorOps, read_sync, tensor::Device},
+    backend::{Backend, ops::FloatTensorOps, read_sync, tensor::Device},
     tensor::{Element as BurnElement, TensorData},
 };
 use burn_cubecl::{CubeBackend as B, tensor::CubeTensor};
@@ -391,4 +391,40 @@ fn what_is_not_covered_is_refused() {
     assert!(matches!(refused(Operation::Forward(gathered)), Error::Gathered));
     let large = launch::check(&ones().client, &Operation::Forward(mask), 1 << 32);
     assert!(matches!(large.unwrap_err(), Error::Large { .. }));
+}
+
+/// How many times the library's kernels' time it takes, in turns: `cargo test --lib -- --ignored --nocapture beside`.
+#[test]
+#[ignore = "a measurement"]
+fn beside_the_librarys_kernels() {
+    let x = upload(&vec![1.0_f32; 1 << 22]);
+    let channels = View::shared(0, &[64, 64, 1024], &[2]).unwrap();
+    let views = [("start 0", View::contiguous(0)), ("start 5", View::contiguous(5)), ("channels of 1024", channels)];
+    let work = [(Kind::Inverted, Generator::Threefry), (Kind::Inverted, Generator::Philox), (Kind::Gaussian, Generator::Threefry)];
+    for (place, view) in views {
+        for (kind, generator) in work {
+            let dropout = Dropout::of_kind(kind, 0.1).unwrap().with_generator(generator);
+            let operation = Operation::Forward(dropout.mask(Key::new(1)).at(view));
+            let seconds = |operate: fn(CubeTensor, &Operation) -> Result<CubeTensor, Error>| {
+                let began = std::time::Instant::now();
+                let y = operate(x.clone(), &operation).unwrap();
+                B::sync(&y.device).unwrap();
+                began.elapsed().as_secs_f64()
+            };
+            let mut times: [Vec<f64>; 2] = Default::default();
+            for round in 0..14 {
+                for (times, operate) in times.iter_mut().zip([launch::operate, super::wgsl::operate]) {
+                    let time = seconds(operate);
+                    if round >= 3 {
+                        times.push(time);
+                    }
+                }
+            }
+            let [cube, library] = times.map(|mut times| {
+                times.sort_by(f64::total_cmp);
+                times[times.len() / 2] * 1e3
+            });
+            println!("{kind}, {generator}, {place}: {cube:.1} ms, {:.2} times the library's {library:.1} ms", cube / library);
+        }
+    }
 }
