@@ -70,31 +70,45 @@ pub(super) fn elementwise(
         if comptime!(matches!(variant.formula, Formula::Scale | Formula::Select | Formula::Alpha)) {
             keep = decide(rule, &place, first * elements_per_word, variant.inner, variant.generator);
         }
-        for number in first..min(first + words_per_unit, words) {
-            let word = input[number as usize];
-            let mut result = 0u32.runtime();
+        let end = min(first + words_per_unit, words);
+        let whole = first + ((end - first) & !3u32);
+        for quad in range_stepped(first, whole, 4u32) {
             #[unroll]
-            for half in 0..elements_per_word {
-                let bits = element_of(word, half, variant.dtype);
-                result |= operate(bits, keep & 1 == 1, constants, variant.formula, variant.dtype) << comptime!(16 * half);
-                keep >>= 1;
+            for number in 0..4u32 {
+                let at = (quad + number) as usize;
+                output[at] = operate_word(input[at], keep >> comptime!(number * elements_per_word), constants, variant);
             }
-            output[number as usize] = result;
+            keep >>= comptime!(4 * elements_per_word);
         }
+        for number in whole..end {
+            output[number as usize] = operate_word(input[number as usize], keep, constants, variant);
+            keep >>= elements_per_word;
+        }
+    }
+}
+
+/// What becomes of a word's elements, the first of which is kept by the lowest bit.
+#[cube]
+fn operate_word(word: u32, keep: u32, constants: Constants, #[comptime] variant: Variant) -> u32 {
+    if comptime!(variant.dtype == Dtype::F32) {
+        operate(word, keep & 1 == 1, constants, variant.formula, variant.dtype)
+    } else {
+        let low = operate(word & 0xffff, keep & 1 == 1, constants, variant.formula, variant.dtype);
+        let high = operate(word >> 16, keep & 2 == 2, constants, variant.formula, variant.dtype);
+        low | (high << 16)
     }
 }
 
 /// Which of the elements of a run are kept.
 #[cube]
-fn decide(
-    rule: Rule,
-    place: &Place,
-    element: u32,
-    #[comptime] inner: Inner,
-    #[comptime] generator: Generator,
-) -> u32 {
+fn decide(rule: Rule, place: &Place, element: u32, #[comptime] inner: Inner, #[comptime] generator: Generator) -> u32 {
     if comptime!(matches!(inner, Inner::Contiguous { .. })) {
-        keep_bits(rule, position_of(place, element).index, comptime!(inner == Inner::Contiguous { aligned: true }), generator)
+        keep_bits(
+            rule,
+            position_of(place, element).index,
+            comptime!(inner == Inner::Contiguous { aligned: true }),
+            generator,
+        )
     } else {
         let mut keep = 0u32.runtime();
         let mut done = 0u32.runtime();
@@ -105,7 +119,8 @@ fn decide(
             } else {
                 select(keeps(rule, position.index, generator), 0xffff_ffffu32, 0u32)
             };
-            let count = if comptime!(inner == Inner::Strided) { 1u32.runtime() } else { min(position.left, RUN - done) };
+            let count =
+                if comptime!(inner == Inner::Strided) { 1u32.runtime() } else { min(position.left, RUN - done) };
             keep |= (bits & (0xffff_ffff >> (32 - count))) << done;
             done += count;
         }

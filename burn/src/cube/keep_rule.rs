@@ -67,7 +67,7 @@ pub(super) fn random_block(
     }
 }
 
-/// The lanes that are below a number, and those that equal it, a bit each.
+/// Of a block's lanes those that are below the high half of a threshold, and those that equal it, a bit each.
 #[derive(CubeType, Clone, Copy)]
 #[expand(derive(Clone, Copy))]
 struct Lanes {
@@ -76,20 +76,21 @@ struct Lanes {
 }
 
 #[cube]
-fn compare_lanes(block: Block, number: u32) -> Lanes {
+fn compare_lanes(block: Block, threshold: u32) -> Lanes {
     let mut words = Sequence::<u32>::new();
     words.push(block.x);
     words.push(block.y);
     words.push(block.z);
     words.push(block.w);
+    let bound = threshold & 0xffff_0000;
     let mut below = 0u32.runtime();
     let mut equal = 0u32.runtime();
     #[unroll]
-    for word in 0..4u32 {
-        let low = words[comptime!(word as usize)] & 0xffff;
-        let high = words[comptime!(word as usize)] >> 16;
-        below |= select(low < number, comptime!(1u32 << word), 0u32) | select(high < number, comptime!(16u32 << word), 0u32);
-        equal |= select(low == number, comptime!(1u32 << word), 0u32) | select(high == number, comptime!(16u32 << word), 0u32);
+    for number in 0..4u32 {
+        let word = words[comptime!(number as usize)];
+        let (low, high) = (comptime!(1u32 << number), comptime!(16u32 << number));
+        below |= select(word << 16 < bound, low, 0u32) | select(word < bound, high, 0u32);
+        equal |= select(word << 16 == bound, low, 0u32) | select(word & 0xffff_0000 == bound, high, 0u32);
     }
     Lanes { below, equal }
 }
@@ -101,20 +102,19 @@ fn compare_lanes(block: Block, number: u32) -> Lanes {
 #[cube]
 pub(super) fn keep_bits(rule: Rule, index: Index, #[comptime] aligned: bool, #[comptime] generator: Generator) -> u32 {
     let first = index.group(3u32);
-    let high = rule.threshold >> 16;
     let low = rule.threshold & 0xffff;
     let mut keep = 0u32.runtime();
     let mut ties = 0u32.runtime();
     #[unroll]
     for number in 0..4u32 {
-        let lanes = compare_lanes(random_block(rule, first.plus(number), 0u32, KEEP_DOMAIN, generator), high);
+        let lanes = compare_lanes(random_block(rule, first.plus(number), 0u32, KEEP_DOMAIN, generator), rule.threshold);
         keep |= lanes.below << comptime!(8 * number);
         ties |= lanes.equal << comptime!(8 * number);
     }
     let mut shift = 0u32.runtime();
     if comptime!(!aligned) {
         shift = index.low & 7;
-        let lanes = compare_lanes(random_block(rule, first.plus(4u32), 0u32, KEEP_DOMAIN, generator), high);
+        let lanes = compare_lanes(random_block(rule, first.plus(4u32), 0u32, KEEP_DOMAIN, generator), rule.threshold);
         // Two shifts, because one by 32 is not defined.
         keep = (keep >> shift) | ((lanes.below << (31 - shift)) << 1);
         ties = (ties >> shift) | ((lanes.equal << (31 - shift)) << 1);
