@@ -6,7 +6,7 @@ use wgpu_dropout::{Dtype, Generator};
 use super::{
     index::{Inner, Place, position_of},
     keep_rule::{Rule, keep_bits, keeps},
-    normal::normal,
+    normal::{normal, nothing_drawn},
     storage::{narrow, widen},
 };
 
@@ -144,13 +144,14 @@ pub(super) fn noise(
     let words_per_unit = comptime!(RUN / elements_per_word);
     if (ABSOLUTE_POS as u32) < words.div_ceil(words_per_unit) {
         let first = ABSOLUTE_POS as u32 * words_per_unit;
+        let mut drawn = nothing_drawn();
         for number in first..min(first + words_per_unit, words) {
             let word = input[number as usize];
             let mut result = 0u32.runtime();
             for half in 0..elements_per_word {
                 let x = widen(element_of(word, half, variant.dtype), variant.dtype);
                 let index = position_of(&place, number * elements_per_word + half).index;
-                let normal = normal(rule, index, table, variant.generator);
+                let normal = normal(rule, index, table, &mut drawn, variant.generator);
                 let factor = f32::new(1.0) + rounded(constants.scale * normal, constants.zero);
                 result |= narrow(x * factor, variant.dtype) << (16 * half);
             }

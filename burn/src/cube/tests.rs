@@ -5,7 +5,7 @@
 mod vectors;
 
 use burn::{
-    backend::{Backend, ops::FloatTensorOps, read_sync, tensor::Device},
+    backend::{AutodiffBackend, Backend, ops::FloatTensorOps, read_sync, tensor::Device},
     tensor::{Element as BurnElement, TensorData},
 };
 use burn_cubecl::{CubeBackend as B, tensor::CubeTensor};
@@ -18,7 +18,7 @@ use super::{
     generator::{Block, philox4x32_10, threefry4x32_20},
     launch,
 };
-use crate::Error;
+use crate::{DropoutBackend, Error};
 
 fn upload<E: BurnElement>(x: &[E]) -> CubeTensor {
     B::float_from_data(TensorData::new(x.to_vec(), [x.len()]), &Device::<B>::default())
@@ -376,6 +376,37 @@ fn in_place_and_elsewhere() {
         let held = upload(&x);
         let y = launch::operate(held.clone(), &operation).unwrap();
         assert_eq!((read::<f16>(y), read::<f16>(held)), (expected, x));
+    }
+}
+
+/// The crate's functions take this way where CubeCL takes no WGSL, and refuse passes there.
+#[test]
+fn functions_of_the_crate() {
+    let device = burn::tensor::Device::wgpu(Default::default());
+    let x: Vec<_> = (0..3000).map(|i| i as f32 - 1500.0).collect();
+    let mask = Dropout::new(0.3).unwrap().mask(Key::new(9)).shared(&[30, 20, 5], &[2]).unwrap();
+    let tensor = || burn::tensor::Tensor::<3>::from_data(TensorData::new(x.clone(), [30, 20, 5]), &device);
+    let y = crate::dropout(tensor(), &mask).unwrap().into_data().try_into_vec::<f32>().unwrap();
+    assert_eq!(y, reference::forward(&mask, &x).unwrap());
+
+    let fused = wgpu_dropout::Fused::new(Dropout::new(0.3).unwrap().mask(Key::new(9)), 5).unwrap();
+    let takes_wgsl = upload(&[1.0_f32]).client.name() == "wgpu<wgsl>";
+    match crate::fused(tensor(), None, None, &fused) {
+        Ok(_) => assert!(takes_wgsl),
+        Err(error) => assert!(matches!(error, Error::Pass { .. }) && !takes_wgsl, "{error}"),
+    }
+}
+
+#[test]
+fn gradients() {
+    type A = burn::backend::Autodiff<B>;
+    let x: Vec<_> = (0..1000).map(|i| i as f32 / 8.0 - 60.0).collect();
+    for kind in [Kind::Inverted, Kind::Standard, Kind::Alpha, Kind::Gaussian] {
+        let mask = Dropout::of_kind(kind, 0.3).unwrap().mask(Key::new(2)).at(6);
+        let tracked = A::float_set_require_grad(A::from_inner(upload(&x)), true);
+        let gradients = A::backward(A::dropout_operate(tracked.clone(), Operation::Forward(mask)));
+        let dx = read::<f32>(A::grad(&tracked, &gradients).expect("it is tracked"));
+        assert_eq!(dx, reference::backward(&mask, &[1.0_f32; 1000]).unwrap(), "{kind}");
     }
 }
 
