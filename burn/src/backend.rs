@@ -60,7 +60,8 @@ pub trait DropoutBackend: Backend {
 ///
 /// # Errors
 /// [`Error::Dropout`] when the mask is for another number of elements or reaches past what its generator can address,
-/// [`Error::Dtype`], [`Error::Gathered`], and [`Error::Backend`] on a device that has no kernels here.
+/// [`Error::Dtype`], [`Error::Gathered`], [`Error::Backend`] on a device that has no kernels here, and, where CubeCL takes no WGSL,
+/// [`Error::Large`].
 pub fn dropout<const D: usize>(x: Tensor<D>, mask: &Mask) -> Result<Tensor<D>, Error> {
     let elements = x.shape().num_elements();
     dtype(x.dtype())?;

@@ -51,12 +51,12 @@ pub enum Error {
     },
     /// An operation that a device has no kernel for.
     #[error(
-        "{operation:?} has no kernel on {name}, only dropout and its gradient: it runs on Burn's wgpu with WGSL (without the features \
-         `vulkan` and `metal`, which make it compile SPIR-V or MSL), on Flex and on NdArray"
+        "{what} has no kernel on {name}, only dropout of an element and its gradient have: it runs on Burn's wgpu with WGSL (without the \
+         features `vulkan` and `metal`, which make it compile SPIR-V or MSL), on Flex and on NdArray"
     )]
     Operation {
         /// What was asked for.
-        operation: wgpu_dropout::Operation,
+        what: &'static str,
         /// What CubeCL calls the device's compiler.
         name: String,
     },

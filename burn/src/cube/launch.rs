@@ -20,7 +20,13 @@ pub(super) fn check(client: &Client, operation: &Operation, elements: usize) -> 
 }
 
 fn uncovered(client: &Client, operation: &Operation) -> Error {
-    Error::Operation { operation: *operation, name: client.name().to_owned() }
+    let what = match operation {
+        Operation::KeepMask(_) => "a keep mask",
+        Operation::ApplyMask { .. } => "a packed mask",
+        Operation::Select(_) => "a selection of two tensors",
+        _ => "this kind of dropout",
+    };
+    Error::Operation { what, name: client.name().to_owned() }
 }
 
 /// What happens to an element, and the numbers of that; none where bits are copied.
