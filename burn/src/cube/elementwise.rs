@@ -5,8 +5,8 @@ use wgpu_dropout::{Dtype, Generator};
 
 use super::{
     index::{Inner, Place, position_of},
-    keep_rule::{Rule, keep_bits, keeps},
-    normal::{normal, nothing_drawn},
+    keep_rule::{Rule, keep_bits, keep_bits_in_a_loop, keeps},
+    normal::normal,
     storage::{narrow, widen},
 };
 
@@ -115,7 +115,7 @@ fn decide(rule: Rule, place: &Place, element: u32, #[comptime] inner: Inner, #[c
         while done < RUN {
             let position = position_of(place, element + done);
             let bits = if comptime!(inner == Inner::Dense) {
-                keep_bits(rule, position.index, false, generator)
+                keep_bits_in_a_loop(rule, position.index, generator)
             } else {
                 select(keeps(rule, position.index, generator), 0xffff_ffffu32, 0u32)
             };
@@ -144,14 +144,15 @@ pub(super) fn noise(
     let words_per_unit = comptime!(RUN / elements_per_word);
     if (ABSOLUTE_POS as u32) < words.div_ceil(words_per_unit) {
         let first = ABSOLUTE_POS as u32 * words_per_unit;
-        let mut drawn = nothing_drawn();
         for number in first..min(first + words_per_unit, words) {
             let word = input[number as usize];
             let mut result = 0u32.runtime();
+            // Not a loop in a loop: see `keep_bits_in_a_loop`.
+            #[unroll]
             for half in 0..elements_per_word {
                 let x = widen(element_of(word, half, variant.dtype), variant.dtype);
                 let index = position_of(&place, number * elements_per_word + half).index;
-                let normal = normal(rule, index, table, &mut drawn, variant.generator);
+                let normal = normal(rule, index, table, variant.generator);
                 let factor = f32::new(1.0) + rounded(constants.scale * normal, constants.zero);
                 result |= narrow(x * factor, variant.dtype) << (16 * half);
             }

@@ -130,18 +130,34 @@ pub(super) fn keep_bits(rule: Rule, index: Index, #[comptime] aligned: bool, #[c
     keep
 }
 
-/// Whether the element with an index is kept.
+/// The same from any index, without a loop: part 1 is drawn for every group. For inside of loops: lavapipe refuses the SPIR-V that
+/// CubeCL makes of a loop in a loop.
+#[cube]
+pub(super) fn keep_bits_in_a_loop(rule: Rule, index: Index, #[comptime] generator: Generator) -> u32 {
+    let first = index.group(3u32);
+    let shift = index.low & 7;
+    let mut keep = 0u32.runtime();
+    #[unroll]
+    for number in 0..5u32 {
+        let group = first.plus(number);
+        let high = compare_lanes(random_block(rule, group, 0u32, KEEP_DOMAIN, generator), rule.threshold);
+        let low = compare_lanes(random_block(rule, group, 1u32, KEEP_DOMAIN, generator), rule.threshold << 16);
+        let kept = high.below | (high.equal & low.below);
+        if comptime!(number < 4) {
+            keep |= kept << comptime!(8 * number % 32);
+        } else {
+            keep = (keep >> shift) | ((kept << (31 - shift)) << 1);
+        }
+    }
+    keep
+}
+
+/// Whether the element with an index is kept, without a loop.
 #[cube]
 pub(super) fn keeps(rule: Rule, index: Index, #[comptime] generator: Generator) -> bool {
     let group = index.group(3u32);
     let lane = index.low & 7;
-    let low = rule.threshold & 0xffff;
-    let half = lane_half(random_block(rule, group, 0u32, KEEP_DOMAIN, generator), lane);
-    let mut keep = half < rule.threshold >> 16;
-    let mut tie = half == rule.threshold >> 16 && low != 0;
-    while tie {
-        keep = lane_half(random_block(rule, group, 1u32, KEEP_DOMAIN, generator), lane) < low;
-        tie = false.runtime();
-    }
-    keep
+    let high = lane_half(random_block(rule, group, 0u32, KEEP_DOMAIN, generator), lane);
+    let low = lane_half(random_block(rule, group, 1u32, KEEP_DOMAIN, generator), lane);
+    ((high << 16) | low) < rule.threshold
 }

@@ -10,55 +10,12 @@ use super::{
 
 const NORMAL_DOMAIN: u32 = wgpu_dropout::reference::NORMAL_DOMAIN;
 
-/// The block of the last element, because neighbours share one.
-#[derive(CubeType)]
-pub(super) struct Drawn {
-    known: bool,
-    group_low: u32,
-    group_high: u32,
-    x: u32,
-    y: u32,
-    z: u32,
-    w: u32,
-}
-
-#[cube]
-pub(super) fn nothing_drawn() -> Drawn {
-    let zero = 0u32;
-    Drawn {
-        known: false.runtime(),
-        group_low: zero.runtime(),
-        group_high: zero.runtime(),
-        x: zero.runtime(),
-        y: zero.runtime(),
-        z: zero.runtime(),
-        w: zero.runtime(),
-    }
-}
-
 /// The standard normal of an index, by the packed table.
 #[cube]
-pub(super) fn normal(
-    rule: Rule,
-    index: Index,
-    table: &[u32],
-    drawn: &mut Drawn,
-    #[comptime] generator: Generator,
-) -> f32 {
-    let group = index.group(2u32);
-    // A loop of at most one turn, and no branch: see `keep_bits`.
-    while !(drawn.known && drawn.group_low == group.low && drawn.group_high == group.high) {
-        let block = random_block(rule, group, 0u32, NORMAL_DOMAIN, generator);
-        drawn.x = block.x;
-        drawn.y = block.y;
-        drawn.z = block.z;
-        drawn.w = block.w;
-        drawn.group_low = group.low;
-        drawn.group_high = group.high;
-        drawn.known = true.runtime();
-    }
-    let low = select(index.low & 1 == 0, drawn.x, drawn.y);
-    let high = select(index.low & 1 == 0, drawn.z, drawn.w);
+pub(super) fn normal(rule: Rule, index: Index, table: &[u32], #[comptime] generator: Generator) -> f32 {
+    let block = random_block(rule, index.group(2u32), 0u32, NORMAL_DOMAIN, generator);
+    let low = select(index.low & 1 == 0, block.x, block.y);
+    let high = select(index.low & 1 == 0, block.z, block.w);
     let u = select(index.low & 2 == 0, low, high);
 
     let m = (u << 1) | 1;
