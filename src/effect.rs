@@ -2,17 +2,24 @@
 
 use crate::{Kind, Mask};
 
-/// What an operation does to a kept and to a dropped element.
+/// What an operation does to a kept and to a dropped element, in f32: each multiplication and addition is rounded by itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Effect {
+#[non_exhaustive]
+pub enum Effect {
     /// The bits as they are, whatever the mask.
     Copy,
     /// +0, whatever the mask.
     Drop,
     /// `x·scale`, whatever the mask.
-    Multiply { scale: f32 },
+    Multiply {
+        /// The probability to keep.
+        scale: f32,
+    },
     /// `keep ? x·scale : +0`.
-    Scale { scale: f32 },
+    Scale {
+        /// What a kept element is multiplied by.
+        scale: f32,
+    },
     /// The same with a scale that lies in a buffer.
     ScaleInBuffer,
     /// `keep ? x : +0`, with x's bits unchanged.
@@ -20,9 +27,19 @@ pub(crate) enum Effect {
     /// `keep ? x : other`, with the bits of either unchanged.
     Other,
     /// `keep ? (x·scale) + shift : dropped`.
-    Alpha { scale: f32, shift: f32, dropped: f32 },
-    /// `x·(1 + sigma·z)`.
-    Gaussian { sigma: f32 },
+    Alpha {
+        /// What a kept element is multiplied by.
+        scale: f32,
+        /// What is added to it.
+        shift: f32,
+        /// What a dropped element becomes.
+        dropped: f32,
+    },
+    /// `x·(1 + sigma·z)`, with the index' normal z.
+    Gaussian {
+        /// The noise's standard deviation.
+        sigma: f32,
+    },
 }
 
 /// Which way an operation goes through the network.

@@ -106,6 +106,7 @@ pub use audit::{Audit, Explanation, Mismatch};
 pub use drop_block::{BlockMask, BlockScaling, DropBlock};
 pub use drop_connect::DropConnect;
 pub use dtype::{Dtype, Element, MaskFormat};
+pub use effect::Effect;
 pub use error::{Error, UnknownName};
 pub use fused::Fused;
 pub use generator::Generator;

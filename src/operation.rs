@@ -54,8 +54,9 @@ impl Operation {
         }
     }
 
-    /// What happens to an element, if elements come out.
-    pub(crate) fn effect(&self) -> Option<Effect> {
+    /// What happens to an element, with all numbers put in: what is left to whoever computes it elsewhere. None for a mask, out
+    /// of which no elements come.
+    pub fn effect(&self) -> Option<Effect> {
         match *self {
             Self::Forward(ref mask) => Some(Effect::new(mask, Direction::Forward)),
             Self::Backward(ref mask) => Some(Effect::new(mask, Direction::Backward)),

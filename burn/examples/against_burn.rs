@@ -4,6 +4,9 @@
 //!
 //! `cargo run --release --example against_burn [operations] [memory] [epochs] [accuracy]`
 
+#[path = "common/digits.rs"]
+mod digits;
+
 use std::{collections::HashMap, error::Error, fs, hint::black_box, time::Instant};
 
 use burn::{
@@ -11,10 +14,11 @@ use burn::{
     nn::{self, Linear, LinearConfig, loss::CrossEntropyLossConfig},
     optim::{AdamConfig, GradientsParams, ModuleOptimizer},
     tensor::{
-        Device, Distribution, Int, Tensor, TensorData,
+        Device, Distribution, Tensor,
         activation::{gelu, relu},
     },
 };
+use digits::{Digit, batch, read};
 use wgpu_dropout::{Activation, Dropout, Fused, Key};
 use wgpu_dropout_burn::{DropoutConfig, Keys, Layers, dropout, fused};
 
@@ -313,31 +317,4 @@ fn cpu_seconds() -> f64 {
     let text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
     fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
-}
-
-struct Digit {
-    pixels: Vec<f32>,
-    label: i32,
-}
-
-/// Those to learn from, and every fifth, which is held out.
-fn read() -> Outcome<(Vec<Digit>, Vec<Digit>)> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/digits.csv");
-    let text = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    let (mut learnt, mut held_out) = (vec![], vec![]);
-    for (number, line) in text.lines().skip(1).enumerate() {
-        let numbers = line.split(',').map(str::parse::<u8>).collect::<Result<Vec<_>, _>>()?;
-        let (&label, pixels) = numbers.split_first().ok_or("an empty line")?;
-        let digit =
-            Digit { pixels: pixels.iter().map(|&pixel| f32::from(pixel) / 16.0).collect(), label: label.into() };
-        if number % 5 == 4 { held_out.push(digit) } else { learnt.push(digit) }
-    }
-    Ok((learnt, held_out))
-}
-
-fn batch(digits: &[Digit], device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
-    let pixels: Vec<f32> = digits.iter().flat_map(|digit| digit.pixels.iter().copied()).collect();
-    let labels: Vec<i32> = digits.iter().map(|digit| digit.label).collect();
-    let pictures = Tensor::from_data(TensorData::new(pixels, [digits.len(), 64]), device);
-    (pictures, Tensor::from_data(TensorData::new(labels, [digits.len()]), device))
 }

@@ -2,7 +2,10 @@
 //!
 //! `cargo run --release --example digits`
 
-use std::{error::Error, fs, ops::Range, path::Path};
+#[path = "common/digits.rs"]
+mod digits;
+
+use std::error::Error;
 
 use burn::{
     module::Module,
@@ -13,28 +16,27 @@ use burn::{
         pool::{MaxPool2d, MaxPool2dConfig},
     },
     optim::{AdamConfig, GradientsParams},
-    tensor::{Device, Int, Tensor, TensorData, activation::relu},
+    tensor::{Device, Int, Tensor, activation::relu},
 };
+use digits::{Digit, PIXELS, batch};
 use wgpu_dropout_burn::{Dropout, Dropout2d, Dropout2dConfig, DropoutConfig, Keys, Layers};
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/digits.csv");
 const SIDE: usize = 8;
-const PIXELS: usize = SIDE * SIDE;
 const CLASSES: usize = 10;
 const BATCH: usize = 64;
 const SEED: u64 = 42;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let device = Device::wgpu(Default::default());
-    let digits = Digits::read(Path::new(DATA))?;
-    println!("{} digits to learn from, {} held out", digits.train.len(), digits.test.len());
+    let (learnt, held_out) = digits::read()?;
+    println!("{} digits to learn from, {} held out", learnt.len(), held_out.len());
 
     let training = device.clone().autodiff();
     training.seed(SEED); // of the parameters; the masks have Keys
-    let mlp = train(Mlp::new(&training), "MLP", 20, &digits, &training)?;
-    report("MLP", &mlp, &digits, &device)?;
-    let convolutional = train(Convolutional::new(&training), "convolutional", 10, &digits, &training)?;
-    report("convolutional", &convolutional, &digits, &device)
+    let mlp = train(Mlp::new(&training), "MLP", 20, &learnt, &training)?;
+    report("MLP", &mlp, &held_out, &device)?;
+    let convolutional = train(Convolutional::new(&training), "convolutional", 10, &learnt, &training)?;
+    report("convolutional", &convolutional, &held_out, &device)
 }
 
 /// A network that tells digits apart.
@@ -107,18 +109,17 @@ fn train<N: Network>(
     mut network: N,
     name: &str,
     epochs: usize,
-    digits: &Digits,
+    digits: &[Digit],
     device: &Device,
 ) -> Result<N, Box<dyn Error>> {
-    let batches = digits.train.len().div_ceil(BATCH);
+    let batches = digits.len().div_ceil(BATCH);
     let mut optimizer = AdamConfig::new().init();
     let loss_of = CrossEntropyLossConfig::new().init(device);
     let keys = Keys::new(SEED);
     let mut step = 0;
     for epoch in 0..epochs {
         for batch in 0..batches {
-            let of_batch = batch * BATCH..((batch + 1) * BATCH).min(digits.train.len());
-            let (pictures, labels) = digits.train.batch(of_batch, epoch, device);
+            let (pictures, labels) = pictures(in_order(digits, batch, epoch), device);
             let logits = network.forward(pictures, keys.with_step(step));
             let loss = loss_of.forward(logits, labels);
             // Reading waits for the device, so now and then.
@@ -141,9 +142,9 @@ fn show_progress(name: &str, epoch: usize, epochs: usize, loss: f32) {
 }
 
 /// Without autodiff, so that nothing is dropped.
-fn report<N: Network>(name: &str, network: &N, digits: &Digits, device: &Device) -> Result<(), Box<dyn Error>> {
-    let count = digits.test.len();
-    let (pictures, labels) = digits.test.batch(0..count, 0, device);
+fn report<N: Network>(name: &str, network: &N, digits: &[Digit], device: &Device) -> Result<(), Box<dyn Error>> {
+    let count = digits.len();
+    let (pictures, labels) = pictures(digits, device);
     let guesses = network.valid().forward(pictures, Keys::new(SEED)).argmax(1).flatten::<1>(0, 1);
     let right = guesses.equal(labels).int().sum().into_scalar::<i32>() as usize;
     println!(
@@ -156,56 +157,22 @@ fn report<N: Network>(name: &str, network: &N, digits: &Digits, device: &Device)
     Ok(())
 }
 
-struct Digits {
-    train: Set,
-    test: Set,
-}
-
-#[derive(Default)]
-struct Set {
-    pixels: Vec<[f32; PIXELS]>,
-    labels: Vec<i32>,
-}
-
-impl Digits {
-    /// Every fifth digit is held out.
-    fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
-        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let mut digits = Self { train: Set::default(), test: Set::default() };
-        for (number, line) in text.lines().skip(1).enumerate() {
-            let numbers = line.split(',').map(str::parse::<u8>).collect::<Result<Vec<_>, _>>();
-            let Some((&label, pixels)) = numbers.as_ref().ok().and_then(|numbers| numbers.split_first()) else {
-                return Err(format!("{}: line {} is no row of numbers", path.display(), number + 2).into());
-            };
-            let set = if number % 5 == 4 { &mut digits.test } else { &mut digits.train };
-            let pixels: Vec<_> = pixels.iter().map(|&pixel| f32::from(pixel) / 16.0).collect();
-            set.pixels.push(pixels.try_into().map_err(|_| format!("line {} has not {PIXELS} pixels", number + 2))?);
-            set.labels.push(label.into());
+/// The digits of a batch, in an order that is another one each epoch, and the same each time.
+fn in_order(digits: &[Digit], batch: usize, epoch: usize) -> impl Iterator<Item = &Digit> {
+    // Steps of a size that has no divisor in common with the number of digits come to each of them.
+    let common = |mut a: usize, mut b: usize| {
+        while b > 0 {
+            (a, b) = (b, a % b);
         }
-        Ok(digits)
-    }
+        a
+    };
+    let count = digits.len();
+    let step = (epoch * 101 + 1..).find(|&step| common(step, count) == 1).unwrap_or(1);
+    (batch * BATCH..((batch + 1) * BATCH).min(count)).map(move |i| &digits[i * step % count])
 }
 
-impl Set {
-    fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Digits in an order that is another one each epoch, and the same each time.
-    fn batch(&self, of: Range<usize>, epoch: usize, device: &Device) -> (Tensor<4>, Tensor<1, Int>) {
-        // Steps of a size that has no divisor in common with the number of digits come to each of them.
-        let common = |mut a: usize, mut b: usize| {
-            while b > 0 {
-                (a, b) = (b, a % b);
-            }
-            a
-        };
-        let step = (epoch * 101 + 1..).find(|&step| common(step, self.len()) == 1).unwrap_or(1);
-        let order: Vec<_> = of.map(|i| i * step % self.len()).collect();
-        let pixels: Vec<f32> = order.iter().flat_map(|&i| self.pixels[i]).collect();
-        let labels: Vec<_> = order.iter().map(|&i| self.labels[i]).collect();
-        let n = order.len();
-        let pictures = Tensor::from_data(TensorData::new(pixels, [n, 1, SIDE, SIDE]), device);
-        (pictures, Tensor::from_data(TensorData::new(labels, [n]), device))
-    }
+/// Pictures `[n, 1, 8, 8]`, and labels `[n]`.
+fn pictures<'a>(digits: impl IntoIterator<Item = &'a Digit>, device: &Device) -> (Tensor<4>, Tensor<1, Int>) {
+    let (pictures, labels) = batch(digits, device);
+    (pictures.reshape([-1, 1, SIDE as i32, SIDE as i32]), labels)
 }

@@ -3,18 +3,20 @@
 //!
 //! `cargo run --release --example uncertainty`
 
-use std::{error::Error, fs};
+#[path = "common/digits.rs"]
+mod digits;
+
+use std::error::Error;
 
 use burn::{
     module::Module,
     nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, loss::CrossEntropyLossConfig},
     optim::{AdamConfig, GradientsParams},
-    tensor::{Device, Distribution, Int, Tensor, TensorData, activation::relu},
+    tensor::{Device, Distribution, Tensor, activation::relu},
 };
+use digits::{Digit, PIXELS, batch, read};
 use wgpu_dropout_burn::{Dropout, DropoutConfig, Keys, Layers, MonteCarlo, Uncertainty};
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/digits.csv");
-const PIXELS: usize = 64;
 const CLASSES: usize = 10;
 const BATCH: usize = 64;
 const EPOCHS: u32 = 15;
@@ -106,31 +108,4 @@ fn report(name: &str, uncertainty: &Uncertainty) -> Result<(), Box<dyn Error>> {
 
 fn mean(of_rows: Result<Tensor<1>, wgpu_dropout_burn::Error>) -> f32 {
     of_rows.map_or(f32::NAN, |of_rows| of_rows.mean().into_scalar())
-}
-
-struct Digit {
-    pixels: [f32; PIXELS],
-    label: i32,
-}
-
-/// Those to learn from, and every fifth, which is held out.
-fn read() -> Result<(Vec<Digit>, Vec<Digit>), Box<dyn Error>> {
-    let text = fs::read_to_string(DATA).map_err(|error| format!("{DATA}: {error}"))?;
-    let (mut learnt, mut held_out) = (vec![], vec![]);
-    for (number, line) in text.lines().skip(1).enumerate() {
-        let row = || format!("{DATA}: line {} is no row of a label and {PIXELS} pixels", number + 2);
-        let numbers = line.split(',').map(str::parse::<u8>).collect::<Result<Vec<_>, _>>().map_err(|_| row())?;
-        let (&label, pixels) = numbers.split_first().ok_or_else(row)?;
-        let pixels: Vec<_> = pixels.iter().map(|&pixel| f32::from(pixel) / 16.0).collect();
-        let digit = Digit { pixels: pixels.try_into().map_err(|_| row())?, label: label.into() };
-        if number % 5 == 4 { held_out.push(digit) } else { learnt.push(digit) }
-    }
-    Ok((learnt, held_out))
-}
-
-fn batch(digits: &[Digit], device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
-    let pixels: Vec<f32> = digits.iter().flat_map(|digit| digit.pixels).collect();
-    let labels: Vec<i32> = digits.iter().map(|digit| digit.label).collect();
-    let pictures = Tensor::from_data(TensorData::new(pixels, [digits.len(), PIXELS]), device);
-    (pictures, Tensor::from_data(TensorData::new(labels, [digits.len()]), device))
 }

@@ -60,7 +60,8 @@ pub trait DropoutBackend: Backend {
 ///
 /// # Errors
 /// [`Error::Dropout`] when the mask is for another number of elements or reaches past what its generator can address,
-/// [`Error::Dtype`], [`Error::Gathered`], and [`Error::Backend`] on a device that has no kernels here.
+/// [`Error::Dtype`], [`Error::Gathered`], [`Error::Backend`] on a device that has no kernels here, and, where CubeCL takes no WGSL,
+/// [`Error::Large`].
 pub fn dropout<const D: usize>(x: Tensor<D>, mask: &Mask) -> Result<Tensor<D>, Error> {
     let elements = x.shape().num_elements();
     dtype(x.dtype())?;
@@ -70,7 +71,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, mask: &Mask) -> Result<Tensor<D>, E
     mask.check_length(elements as u64)?;
     let operation = Operation::Forward(*mask);
     let x = x.into_dispatch();
-    check_device(&x.device())?;
+    check_device(&x.device(), Some((&operation, elements)))?;
     if elements == 0 || operation.copies() {
         return Ok(Tensor::from_dispatch(x));
     }
@@ -87,13 +88,17 @@ pub(crate) fn dtype(dtype: DType) -> Result<Dtype, Error> {
     }
 }
 
-/// An error for a device without kernels, which would come up only when its output is read.
-pub(crate) fn check_device(device: &DispatchDevice) -> Result<(), Error> {
+/// An error for a device without kernels for an operation on so many elements, or for a pass: otherwise it would come up only when
+/// an output is read.
+pub(crate) fn check_device(device: &DispatchDevice, operation: Option<(&Operation, usize)>) -> Result<(), Error> {
     #[allow(unreachable_patterns, reason = "Burn may have no other backends")]
     match device {
-        DispatchDevice::Autodiff(_) => check_device(&device.clone().inner()),
+        DispatchDevice::Autodiff(_) => check_device(&device.clone().inner(), operation),
         #[cfg(feature = "cube")]
-        DispatchDevice::Cube(device) => crate::cube::check(&device.client()),
+        DispatchDevice::Cube(device) => match operation {
+            Some((operation, elements)) => crate::cube::check(&device.client(), operation, elements),
+            None => crate::cube::check_pass(&device.client()),
+        },
         #[cfg(feature = "flex")]
         DispatchDevice::Flex(_) => Ok(()),
         #[cfg(feature = "ndarray")]

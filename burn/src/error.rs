@@ -31,14 +31,42 @@ pub enum Error {
         /// What it has.
         found: Vec<usize>,
     },
-    /// A backend that has no kernels here.
+    /// A backend that has no dropout here.
     #[error(
-        "there is no dropout for {name}: it runs on Burn's wgpu with WGSL (without the features `vulkan` and `metal`, which \
-         make it compile SPIR-V or MSL), on Flex and on NdArray, each with this crate's feature of that name"
+        "there is no dropout for {name}: it runs on Burn's backends of CubeCL (wgpu among them), on Flex and on NdArray, each with \
+         this crate's feature of that name"
     )]
     Backend {
         /// What Burn calls it.
         name: String,
+    },
+    /// A pass on a device that CubeCL compiles for without WGSL.
+    #[error(
+        "on {name} dropout runs element by element, and there are no passes (fused, DropBlock, DropConnect, statistics): they run on \
+         Burn's wgpu with WGSL (without the features `vulkan` and `metal`, which make it compile SPIR-V or MSL), on Flex and on NdArray"
+    )]
+    Pass {
+        /// What CubeCL calls it.
+        name: String,
+    },
+    /// An operation that a device has no kernel for.
+    #[error(
+        "{what} has no kernel on {name}, only dropout of an element and its gradient have: it runs on Burn's wgpu with WGSL (without the \
+         features `vulkan` and `metal`, which make it compile SPIR-V or MSL), on Flex and on NdArray"
+    )]
+    Operation {
+        /// What was asked for.
+        what: &'static str,
+        /// What CubeCL calls the device's compiler.
+        name: String,
+    },
+    /// More elements than a launch can number.
+    #[error(
+        "{elements} elements are more than 32 bits can number: split the tensor, with Mask::skip for the parts after the first"
+    )]
+    Large {
+        /// The tensor's.
+        elements: usize,
     },
     /// Samples on a device with autodiff.
     #[error(

@@ -23,7 +23,7 @@ use crate::{
 /// # Errors
 /// [`Error::Shape`] for other columns than the last axis has and for a bias or a residual of another shape,
 /// [`Error::Dropout`] when a mask is for another number of elements, and [`Error::Dtype`], [`Error::Gathered`] and
-/// [`Error::Backend`] as [`dropout`](crate::dropout()).
+/// [`Error::Backend`] as [`dropout`](crate::dropout()); [`Error::Pass`] where CubeCL takes no WGSL.
 ///
 /// # Panics
 /// Where a row does not fit a binding of the device, when it runs.
@@ -67,7 +67,7 @@ pub fn fused<const D: usize>(
 /// gradient of y.
 ///
 /// # Errors
-/// [`Error::Shape`] when the mask is for another number of elements, [`Error::Dtype`], [`Error::Backend`].
+/// [`Error::Shape`] when the mask is for another number of elements, [`Error::Dtype`], [`Error::Backend`], [`Error::Pass`].
 ///
 /// # Panics
 /// Where the scale has to be [counted](wgpu_dropout::BlockScaling::Count) and the device binds fewer than four storage buffers,
@@ -89,7 +89,7 @@ pub fn drop_block<const D: usize>(x: Tensor<D>, mask: &BlockMask) -> Result<Tens
 ///
 /// # Errors
 /// [`Error::Shape`], [`Error::Dropout`] when the decisions reach past the generator's range, [`Error::Dtype`] also for tensors
-/// of two types, [`Error::Backend`].
+/// of two types, [`Error::Backend`], [`Error::Pass`].
 ///
 /// # Panics
 /// Where a row does not fit a binding of the device, when it runs.
@@ -121,7 +121,7 @@ fn run<const D: usize>(inputs: Tensors<Dispatch>, work: PassWork) -> Tensor<D> {
 
 fn check<const D: usize>(x: &Tensor<D>) -> Result<(), Error> {
     dtype(x.dtype())?;
-    check_device(&x.clone().into_dispatch().device())
+    check_device(&x.clone().into_dispatch().device(), None)
 }
 
 /// An error where tensors of one pass have two types of elements.

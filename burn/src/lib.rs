@@ -49,14 +49,15 @@
 //!   [`fused()`] and [`drop_connect()`] are passes on several.
 //! - [`MonteCarlo`] predicts with uncertainty: samples of a trained model with dropout on, and what they say.
 //! - [`DropoutBackend`] is what Burn's backends do: on wgpu they launch the library's WGSL through CubeCL, in Burn's own stream,
-//!   lazily where Burn's fusion is on; on Flex and NdArray they compute the reference.
+//!   lazily where Burn's fusion is on; on Flex and NdArray they compute the reference. Where CubeCL takes no WGSL it compiles the
+//!   rule from its own language, and there are no passes.
 //!
 //! # Features
 //!
 //! - `wgpu` (default), `flex`, `ndarray`: Burn's backends, each with Burn's feature of that name.
 //! - `fusion` (default): for programs with Burn's `fusion`.
 //!
-//! With Burn's features `vulkan` or `metal` wgpu takes no WGSL, and dropout there is an error that says so.
+//! With Burn's features `vulkan` or `metal` wgpu takes no WGSL: there [`dropout()`] runs, and passes are an error that says so.
 #![warn(missing_docs)]
 
 mod autodiff;

@@ -351,7 +351,7 @@ fn check<const D: usize>(sample: &Tensor<D>) -> Result<(), Error> {
     if sample.device().is_autodiff() {
         return Err(Error::Gradients);
     }
-    check_device(&sample.clone().into_dispatch().device())
+    check_device(&sample.clone().into_dispatch().device(), None)
 }
 
 fn check_same<const D: usize>(tensor: &Tensor<D>, earlier: &Tensor<D>) -> Result<(), Error> {

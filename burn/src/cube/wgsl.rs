@@ -1,9 +1,9 @@
-//! Launches of the library's kernels by CubeCL: the one place that knows both.
+//! Launches of the library's kernels by CubeCL, where it takes WGSL.
 //!
 //! The library says what to launch, as data; here it becomes CubeCL's. Bindings are group 0's in order, the parameters come
 //! last, and every storage buffer is `read_write`, because CubeCL keeps many tensors in one buffer.
 
-use burn_cubecl::{CubeBackend, kernel::into_contiguous, ops::numeric::empty_device_dtype, tensor::CubeTensor};
+use burn_cubecl::{kernel::into_contiguous, ops::numeric::empty_device_dtype, tensor::CubeTensor};
 use cubecl::{
     CubeCount, CubeDim, CubeKernel, PrecompiledSource,
     client::Client,
@@ -21,54 +21,9 @@ use wgpu_dropout::{
     normal_table::NORMAL_TABLE_UNIFORM,
 };
 
-use crate::{
-    Error,
-    backend::{DropoutBackend, dtype},
-    pass::{PassWork, Tensors},
-};
+use crate::{Error, backend::dtype, pass::PassWork};
 
-/// What a CubeCL runtime takes kernels as. Another way to run them would be another variant, with an arm in [`operate`].
-enum Language {
-    Wgsl,
-}
-
-impl Language {
-    fn of(client: &Client) -> Result<Self, Error> {
-        match client.name() {
-            "wgpu<wgsl>" => Ok(Self::Wgsl),
-            name => Err(Error::Backend { name: name.to_owned() }),
-        }
-    }
-}
-
-/// An error where there are no kernels for a device.
-pub(crate) fn check(client: &Client) -> Result<(), Error> {
-    Language::of(client).map(|_| ())
-}
-
-impl DropoutBackend for CubeBackend {
-    fn dropout_operate(x: CubeTensor, operation: Operation) -> CubeTensor {
-        operate(x, &operation).unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    fn dropout_pass(inputs: Tensors<Self>, work: PassWork) -> Tensors<Self> {
-        Tensors::new(run_pass(inputs.into_vec(), &work).unwrap_or_else(|error| panic!("{error}")))
-    }
-}
-
-fn operate(x: CubeTensor, operation: &Operation) -> Result<CubeTensor, Error> {
-    match Language::of(&x.client)? {
-        Language::Wgsl => operate_wgsl(x, operation),
-    }
-}
-
-fn run_pass(inputs: Vec<CubeTensor>, work: &PassWork) -> Result<Vec<CubeTensor>, Error> {
-    match Language::of(&inputs[0].client)? {
-        Language::Wgsl => pass_wgsl(inputs, work),
-    }
-}
-
-fn operate_wgsl(x: CubeTensor, operation: &Operation) -> Result<CubeTensor, Error> {
+pub(super) fn operate(x: CubeTensor, operation: &Operation) -> Result<CubeTensor, Error> {
     let x = into_contiguous(x);
     let in_place = x.can_mut();
     let y = if in_place {
@@ -90,7 +45,7 @@ fn operate_wgsl(x: CubeTensor, operation: &Operation) -> Result<CubeTensor, Erro
     Ok(y)
 }
 
-fn pass_wgsl(inputs: Vec<CubeTensor>, work: &PassWork) -> Result<Vec<CubeTensor>, Error> {
+pub(super) fn run_pass(inputs: Vec<CubeTensor>, work: &PassWork) -> Result<Vec<CubeTensor>, Error> {
     let inputs: Vec<_> = inputs.into_iter().map(into_contiguous).collect();
     let first = &inputs[0];
     let (client, shape) = (first.client.clone(), first.meta.shape().clone());
