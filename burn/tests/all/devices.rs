@@ -86,7 +86,7 @@ fn two_devices_have_the_masks_and_the_training_of_one() {
                 let there = model.clone().fork(&other).gradients(&x[at..], 7, keys, &other);
                 let here = model.clone().gradients(&x[..at], 0, keys, &one);
                 let grads = vec![(here, one.clone()), (there, other.clone())];
-                optimiser.step_multi(0.05, model, MultiGradientsParams { grads }).to_device(&one)
+                optimiser.step_multi(0.05, model, MultiGradientsParams { grads }).fork(&one)
             } else {
                 let gradients = model.clone().gradients(&x, 0, keys, &one);
                 optimiser.step(0.05, model, gradients)
