@@ -34,8 +34,12 @@ impl Mover {
                 shapes.map(|quads| Self::of_tensors(device, inputs, row, words, quads, buffers)).collect()
             }
             Traffic::Samples { count } => {
+                // As many as can be bound, or fewer, so that a cache holds a line of each; all counts are powers of two.
+                let room = device.limits().max_storage_buffer_binding_size / (words * 4);
+                let all = count.min(1 << room.max(1).ilog2());
                 let units = [1, 4].into_iter().filter(|unit| words.is_multiple_of(unit * INVOCATIONS));
-                units.map(|unit| Self::of_samples(device, count, words, unit, buffers)).collect()
+                let shapes = units.flat_map(|unit| [(unit, all.min(16)), (unit, all)]);
+                shapes.map(|(unit, each)| Self::of_samples(device, [count, each], words, unit, buffers)).collect()
             }
         }
     }
@@ -69,12 +73,16 @@ impl Mover {
         Self { name, pipeline, bind_groups, workgroups: grid(words / 4 / quads / INVOCATIONS) }
     }
 
-    fn of_samples(device: &wgpu::Device, count: u64, words: u64, unit: u64, buffers: &[&wgpu::Buffer]) -> Self {
+    /// `each` samples in every dispatch.
+    fn of_samples(
+        device: &wgpu::Device,
+        [count, each]: [u64; 2],
+        words: u64,
+        unit: u64,
+        buffers: &[&wgpu::Buffer],
+    ) -> Self {
         let text = include_str!("../shaders/read_samples.wgsl");
         let source = format!("alias Unit = {};\n{text}", if unit == 1 { "u32" } else { "vec4<u32>" });
-        // As many as can be bound; all counts are powers of two.
-        let room = device.limits().max_storage_buffer_binding_size / (words * 4);
-        let each = count.min(1 << room.max(1).ilog2());
         let pipeline = pipeline(device, &source, &[("SAMPLES", each as f64), ("STRIDE", (words / unit) as f64)]);
         let of_part = |part: u64| {
             let size = each * words * 4;
@@ -85,7 +93,7 @@ impl Mover {
             bind_group(device, &pipeline, all.collect())
         };
         let bind_groups = (0..count / each).map(of_part).collect();
-        let name = format!("samples once and 2 accumulators, {unit} elements");
+        let name = format!("{each} samples at a time and 2 accumulators, {unit} elements");
         Self { name, pipeline, bind_groups, workgroups: grid(words / unit / INVOCATIONS) }
     }
 

@@ -1,8 +1,9 @@
 //! Dropout here beside Burn's own `nn::Dropout`, in one run on one device, turn by turn: time of operations, of epochs of a
-//! network that learns digits, memory between forward and backward, and accuracy. With Burn's features as this package has them:
-//! fusion is on, and autotuning is off.
+//! network that learns digits, memory between forward and backward, and accuracy; and the product of DropConnect beside Burn's
+//! own matrix product. With Burn's features as this package has them, fusion is on and autotuning off; `--features
+//! burn/autotune` has it on, as Burn's own default is.
 //!
-//! `cargo run --release --example against_burn [operations] [memory] [epochs] [accuracy]`
+//! `cargo run --release --example against_burn [operations] [products] [memory] [epochs] [accuracy]`
 
 #[path = "common/digits.rs"]
 mod digits;
@@ -19,8 +20,8 @@ use burn::{
     },
 };
 use digits::{Digit, batch, read};
-use wgpu_dropout::{Activation, Dropout, Fused, Key};
-use wgpu_dropout_burn::{DropoutConfig, Keys, Layers, dropout, fused};
+use wgpu_dropout::{Activation, DropConnect, Dropout, Fused, Key};
+use wgpu_dropout_burn::{DropoutConfig, Keys, Layers, drop_connect, dropout, fused};
 
 /// What is measured, by name.
 type Part = (&'static str, fn(&Device) -> Outcome<()>);
@@ -35,9 +36,15 @@ const WARM_UP: usize = 2;
 fn main() -> Outcome<()> {
     let device = Device::wgpu(Default::default());
     let wanted: Vec<_> = std::env::args().skip(1).collect();
-    let parts: [Part; 4] = [("operations", operations), ("memory", memory), ("epochs", epochs), ("accuracy", accuracy)];
+    let parts: [Part; 5] = [
+        ("operations", operations),
+        ("products", products),
+        ("memory", memory),
+        ("epochs", epochs),
+        ("accuracy", accuracy),
+    ];
     if let Some(unknown) = wanted.iter().find(|wanted| parts.iter().all(|(name, _)| name != wanted)) {
-        return Err(format!("{unknown} is none of operations, memory, epochs and accuracy").into());
+        return Err(format!("{unknown} is none of {}", parts.map(|(name, _)| name).join(", ")).into());
     }
     println!("{}", std::env::args().collect::<Vec<_>>().join(" "));
     for (name, part) in parts {
@@ -125,6 +132,31 @@ fn operations(device: &Device) -> Outcome<()> {
             of_fused / of_burn,
             of_dropout / of_burn
         );
+    }
+    Ok(())
+}
+
+/// The product of DropConnect, with a mask for each example and without, beside Burn's product of matrices.
+fn products(device: &Device) -> Outcome<()> {
+    for side in [512, 2048] {
+        let normal = |rows| Tensor::<2>::random([rows, side], Distribution::Normal(0.0, 1.0), device);
+        let (x, weights) = (&normal(BATCH), &normal(side));
+        let connect = |p, step| -> Outcome<Vec<Tensor<2>>> {
+            let mask = Dropout::new(p)?.mask(Key::new(42).with_step(step));
+            let connect = DropConnect::new(mask, BATCH as u64, side as u64, side as u64)?;
+            Ok(vec![drop_connect(weights.clone(), x.clone(), &connect)?])
+        };
+        let calls: Vec<(&str, Call)> = vec![
+            ("DropConnect, p = 0.5", Box::new(|step| connect(0.5, step))),
+            ("DropConnect, p = 0", Box::new(|step| connect(0.0, step))),
+            ("matmul, Burn's", Box::new(|_| Ok(vec![x.clone().matmul(weights.clone().transpose())]))),
+        ];
+        let times = time(device, calls, 4)?;
+        println!("{BATCH} examples, {side} inputs, {side} outputs, f32, ms a call, median of {ROUNDS}");
+        for name in times.keys() {
+            println!("  {name}: {:.2}", times[name] * 1e3);
+        }
+        println!("  without a mask: {:.2} × Burn's", times["DropConnect, p = 0"] / times["matmul, Burn's"]);
     }
     Ok(())
 }

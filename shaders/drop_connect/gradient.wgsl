@@ -94,6 +94,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
+    parameters = given;
     let tile = invocation_number(workgroup, workgroups, invocation);
     let row = tile / parameters.slope.tiles * ROWS_PER_TILE;
     let element = tile % parameters.slope.tiles * 32u;

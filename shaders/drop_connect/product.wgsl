@@ -61,6 +61,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
+    parameters = given;
     let tile = invocation_number(workgroup, workgroups, invocation);
     let example = tile / parameters.product.tiles * 4u;
     let output = tile % parameters.product.tiles * OUTPUTS_PER_TILE;

@@ -20,6 +20,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
+    parameters = given;
     let number = invocation_number(workgroup, workgroups, invocation);
     let tile = number % parameters.sampling.tiles;
     let first = number / parameters.sampling.tiles * SAMPLES_PER_INVOCATION;

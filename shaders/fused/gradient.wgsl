@@ -51,6 +51,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
+    parameters = given;
     let before = workgroup.z * workgroups.y * workgroups.x + workgroup_number(workgroup, workgroups);
     let number = before * WORKGROUP_SIZE + invocation;
     let columns = parameters.walk.columns;

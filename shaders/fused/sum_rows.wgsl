@@ -26,6 +26,7 @@ fn sum_of(column: u32, block: u32, before: f32) -> f32 {
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
+    parameters = given;
     let block = workgroup.y;
     let first = parameters.row_sums.output_offset + block * parameters.row_sums.pitch;
     let lead = first % ELEMENTS_PER_WORD;

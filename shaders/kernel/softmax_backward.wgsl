@@ -58,6 +58,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
+    parameters = given;
     let row = row_of(workgroup_number(workgroup, workgroups), invocation);
     let lane = invocation % LANES;
     var base = LOWEST;

@@ -15,6 +15,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
+    parameters = given;
     let row = invocation_number(workgroup, workgroups, invocation);
     if row >= parameters.accumulation.count {
         return;

@@ -1,7 +1,7 @@
-// Mean and sum of squared deviations of samples, added to accumulators: an invocation handles one element of all samples,
-// and neighbouring invocations have neighbouring ones. Samples are taken relative to one number, the mean so far or the
-// first sample, so that a large mean costs no digits of the deviations.
-// needs: statistics/accumulation, value
+// Mean and sum of squared deviations of samples, added to accumulators: an invocation handles one unit of all samples, and
+// neighbouring invocations have neighbouring ones. Samples are taken relative to one number, the mean so far or the first
+// sample, so that a large mean costs no digits of the deviations.
+// needs: statistics/accumulation, unit
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -9,30 +9,42 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    let element = invocation_number(workgroup, workgroups, invocation);
-    if element >= parameters.accumulation.count {
+    parameters = given;
+    let unit = UNITS * invocation_number(workgroup, workgroups, invocation);
+    if unit >= parameters.accumulation.count / UNIT {
         return;
     }
-    let first = parameters.accumulation.input_offset + element;
-    let mean_at = parameters.accumulation.first_offset + element;
-    let m2_at = parameters.accumulation.second_offset + element;
-    var origin = input_value(first);
-    var m2 = 0.0;
-    // What the accumulators hold before the first sample is not looked at.
-    if parameters.accumulation.earlier > 0.0 {
-        origin = bitcast<f32>(mean_word(mean_at));
-        m2 = bitcast<f32>(m2_word(m2_at));
+    let first = parameters.accumulation.input_offset / UNIT + unit;
+    let stride = parameters.accumulation.stride / UNIT;
+    let mean_at = parameters.accumulation.first_offset / UNIT + unit;
+    let m2_at = parameters.accumulation.second_offset / UNIT + unit;
+    var origin: array<Unit, UNITS>;
+    var m2: array<Unit, UNITS>;
+    for (var i = 0u; i < UNITS; i++) {
+        // What the accumulators hold before the first sample is not looked at.
+        if parameters.accumulation.earlier > 0.0 {
+            origin[i] = mean_unit(mean_at + i);
+            m2[i] = m2_unit(m2_at + i);
+        } else {
+            origin[i] = input_unit(first + i);
+        }
     }
     // Welford's recurrence.
-    var mean = 0.0;
-    var squares = 0.0;
+    var mean: array<Unit, UNITS>;
+    var squares: array<Unit, UNITS>;
     for (var sample = 0u; sample < parameters.accumulation.samples; sample++) {
-        let x = input_value(first + sample * parameters.accumulation.stride) - origin;
-        let delta = x - mean;
-        mean += delta / f32(sample + 1u);
-        squares += delta * (x - mean);
+        let share = 1.0 / f32(sample + 1u);
+        for (var i = 0u; i < UNITS; i++) {
+            let x = input_unit(first + sample * stride + i) - origin[i];
+            let delta = x - mean[i];
+            mean[i] += delta * share;
+            squares[i] += delta * (x - mean[i]);
+        }
     }
     // Chan's merging of the two: their means are `mean` apart.
-    store_mean_word(mean_at, bitcast<u32>(origin + mean * parameters.accumulation.weight));
-    store_m2_word(m2_at, bitcast<u32>(m2 + (squares + mean * mean * parameters.accumulation.other_weight)));
+    for (var i = 0u; i < UNITS; i++) {
+        store_mean_unit(mean_at + i, origin[i] + mean[i] * parameters.accumulation.weight);
+        let of_means = mean[i] * mean[i] * parameters.accumulation.other_weight;
+        store_m2_unit(m2_at + i, m2[i] + (squares[i] + of_means));
+    }
 }

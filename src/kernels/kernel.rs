@@ -290,13 +290,19 @@ impl Kernel {
             text += &format!("\nstruct Parameters {{\n    {},\n}}\n", members.join(",\n    "));
             let bindings = u32::from(self.layout.count());
             let last = bindings + u32::from(self.key_binding().is_some()) + u32::from(needs_table);
+            // A kernel with loops copies them first: some drivers read them anew at every step.
+            let copies = fragments.iter().any(|fragment| fragment.text.contains("parameters = given;"));
+            let name = if copies { "given" } else { "parameters" };
             text += &match self.style.parameters {
-                ParameterStyle::Immediates => "var<immediate> parameters: Parameters;\n".to_owned(),
-                ParameterStyle::Uniform => "@group(1) @binding(0) var<uniform> parameters: Parameters;\n".to_owned(),
+                ParameterStyle::Immediates => format!("var<immediate> {name}: Parameters;\n"),
+                ParameterStyle::Uniform => format!("@group(1) @binding(0) var<uniform> {name}: Parameters;\n"),
                 ParameterStyle::LastBinding => {
-                    format!("@group(0) @binding({last}) var<uniform> parameters: Parameters;\n")
+                    format!("@group(0) @binding({last}) var<uniform> {name}: Parameters;\n")
                 }
             };
+            if copies {
+                text += "var<private> parameters: Parameters;\n";
+            }
         }
         text += "\n";
         let atomic = self.program == Program::DropBlock(BlockStep::Scatter);
@@ -562,11 +568,11 @@ impl Kernel {
             Program::DropBlock(step) => return step.by_quads(role),
             Program::Softmax(softmax) => return softmax.whole && role != Role::RowIds,
             Program::DropConnect(connect) => return connect.reads_quads(role),
+            Program::Accumulate(step) => return step.by_quads(role),
             Program::KeepMask { .. }
             | Program::KeptRows { .. }
             | Program::Audit { .. }
             | Program::SumRows { .. }
-            | Program::Accumulate(_)
             | Program::AdvanceKey
             | Program::ProbeF16 => return false,
         };

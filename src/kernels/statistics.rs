@@ -11,7 +11,7 @@ use super::{
     parameters::{Accumulation, Parameters, byte, small},
     plan::{KeyPlace, Launch, Launches, Plan},
     stage::Stage,
-    target::{F16Conversion, Target},
+    target::{F16Conversion, Schedule, Target},
 };
 use crate::{
     Dtype, Error, Operation, Pass, Statistics, Uncertainty,
@@ -24,7 +24,8 @@ use crate::{
 /// A kernel over accumulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Accumulate {
-    Moments(Storage),
+    /// With so many neighbouring elements to an invocation: see [`Self::widened`].
+    Moments(Storage, u8),
     MergeMoments,
     MergeMeans,
     Variance,
@@ -49,7 +50,7 @@ const STEPS_PER_LAUNCH: u64 = 1 << 15;
 impl Accumulate {
     pub(super) const fn fragment(self) -> &'static str {
         match self {
-            Self::Moments(_) => "statistics/moments",
+            Self::Moments(..) => "statistics/moments",
             Self::MergeMoments => "statistics/merge_moments",
             Self::MergeMeans => "statistics/merge_means",
             Self::Variance => "statistics/variance",
@@ -63,10 +64,14 @@ impl Accumulate {
     /// The fragment that fills a role.
     pub(super) fn role(self, role: &str) -> Option<&'static str> {
         let storage = match self {
-            Self::Moments(storage) | Self::FewClasses(storage, _) | Self::ManyClasses(storage, _) => storage,
+            Self::Moments(storage, _) | Self::FewClasses(storage, _) | Self::ManyClasses(storage, _) => storage,
             _ => return None,
         };
         match (role, storage) {
+            ("unit", _) if matches!(self, Self::Moments(_, 1)) => Some("statistics/unit_one"),
+            ("unit", _) => Some("statistics/unit_four"),
+            ("four_values", Storage::F32) => Some("statistics/four_f32"),
+            ("four_values", _) => Some("statistics/four_halves"),
             ("value", Storage::F32) => Some("statistics/value_f32"),
             ("value", _) => Some("statistics/value_halves"),
             ("format", Storage::Bf16) => Some("storage/bf16"),
@@ -75,8 +80,27 @@ impl Accumulate {
         }
     }
 
+    /// The same with as many elements to an invocation as numbers of elements let it have.
+    fn widened(self, target: &Target, numbers: &[u64]) -> Self {
+        let Self::Moments(storage, _) = self else { return self };
+        let all = |by: u64| numbers.iter().all(|number| number.is_multiple_of(by));
+        // A CPU remembers where few pages are, and every sample is in one of its own: there more of each is read at a time.
+        let by = match target.schedule {
+            Schedule::Blocked if all(16) => 16,
+            _ if all(4) => 4,
+            _ => 1,
+        };
+        Self::Moments(storage, by)
+    }
+
+    /// Whether it accesses an operand four words at a time.
+    pub(super) fn by_quads(self, role: Role) -> bool {
+        matches!(self, Self::Moments(storage, 4..) if role != Role::Input || storage == Storage::F32)
+    }
+
     pub(super) fn constants(self, workgroup_size: u32) -> Vec<(&'static str, String)> {
         match self {
+            Self::Moments(_, by) => vec![("UNITS", format!("{}u", by.div_ceil(4)))],
             Self::FewClasses(_, pairs) => vec![("PAIRS", format!("{pairs}u"))],
             Self::ManyClasses(_, lanes) | Self::PredictiveEntropy(lanes) => {
                 let rows = workgroup_size / u32::from(lanes);
@@ -90,9 +114,20 @@ impl Accumulate {
     fn per_workgroup(self, target: &Target) -> u64 {
         let size = target.workgroup_size;
         u64::from(match self {
+            Self::Moments(_, by) => u32::from(by) * size,
             Self::ManyClasses(_, lanes) | Self::PredictiveEntropy(lanes) => size / u32::from(lanes),
             _ => size,
         })
+    }
+
+    /// Samples that a launch goes through.
+    fn samples_per_launch(self, target: &Target, classes: u64) -> u64 {
+        let most = (STEPS_PER_LAUNCH / self.steps(classes)).max(1);
+        match self {
+            // For the pages again. Between launches nothing is rounded that would not be anyway.
+            Self::FewClasses(..) if target.schedule == Schedule::Blocked => most.min(16),
+            _ => most,
+        }
     }
 
     /// Steps of its loops for a sample, and not fewer.
@@ -104,7 +139,7 @@ impl Accumulate {
                 8 + 2 * lanes + 3 * classes.div_ceil(4 * lanes) + 2 * classes.div_ceil(256 * lanes)
             }
             // Fewer samples than could be, because rounding errors of sums grow with what was added to.
-            Self::Moments(_) => 8,
+            Self::Moments(..) => 8,
             _ => 1,
         }
     }
@@ -124,7 +159,7 @@ fn lanes(target: &Target, classes: u64) -> u8 {
 impl std::fmt::Display for Accumulate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Moments(storage) => write!(f, "moments {storage}"),
+            Self::Moments(storage, by) => write!(f, "moments {storage}, by {by}"),
             Self::MergeMoments => f.write_str("merge moments"),
             Self::MergeMeans => f.write_str("merge means"),
             Self::Variance => f.write_str("variance"),
@@ -153,7 +188,7 @@ pub(super) fn statistics_stages(
     match work.step {
         StatisticsStep::Update { samples } => {
             let Some(input) = pass.place(Role::Input) else { unreachable!("checked") };
-            let step = Accumulate::Moments(storage(input.dtype));
+            let step = Accumulate::Moments(storage(input.dtype), 1);
             let parts = accumulators(&[(Role::Mean, Role::Mean), (Role::M2, Role::M2)]);
             call.update(step, *input, &parts, samples, count)?;
         }
@@ -305,7 +340,12 @@ impl Call<'_> {
     /// Rows that can be bound at once, of so many bytes each.
     fn rows_per_chunk(&self, step: Accumulate, bytes_per_row: u64, room: u64) -> Result<u64, Error> {
         let most = u64::from(self.target.max_workgroups_per_dimension);
-        let rows = (room / bytes_per_row).min(most * most * step.per_workgroup(self.target)).min(self.rows);
+        let mut rows = (room / bytes_per_row).min(most * most * step.per_workgroup(self.target));
+        // All but the last for whole invocations.
+        if rows > 16 {
+            rows -= rows % 16;
+        }
+        let rows = rows.min(self.rows);
         if rows == 0 {
             return Err(Error::TooLarge { bytes: bytes_per_row, limit: room, what: "a row of classes in a binding" });
         }
@@ -328,7 +368,7 @@ impl Call<'_> {
         let room = self.room(parts.iter().map(|part| part.operand).chain([input.operand]));
         let per_chunk = self.rows_per_chunk(step, self.classes * 4, room)?;
         let stride = self.rows * self.classes;
-        let per_launch = (STEPS_PER_LAUNCH / step.steps(self.classes)).max(1);
+        let per_launch = step.samples_per_launch(self.target, self.classes);
         let mut stage = Stage { chunks: vec![], launches: Launches::new(), scale: None };
         let mut first_row = 0;
         while first_row < self.rows {
@@ -392,6 +432,8 @@ impl Call<'_> {
         let mut next = || places.next().map_or(0, |part| small(offsets[part.role as usize] / 4));
         let [first_offset, second_offset, other_offset, other_second_offset] = [next(), next(), next(), next()];
         let count = rows.end - rows.start;
+        let input_offset = offsets[Role::Input as usize] / input_element;
+        let step = step.widened(self.target, &[count, stride, input_offset, first_offset.into(), second_offset.into()]);
         let kernel = Kernel::new(self.target, Program::Accumulate(step), layout);
         let mut parameters = Parameters::new();
         parameters.push(&Accumulation {
@@ -402,7 +444,7 @@ impl Call<'_> {
             earlier: weights.earlier as f32,
             weight: weights.new as f32,
             other_weight: weights.distance as f32,
-            input_offset: small(offsets[Role::Input as usize] / input_element),
+            input_offset: small(input_offset),
             first_offset,
             second_offset,
             other_offset,
@@ -423,10 +465,13 @@ pub(super) fn scenarios() -> Vec<Pass<Tensor>> {
     let mut passes = vec![];
     let statistics = Statistics::new(100).with_count(1);
     for &dtype in Dtype::ALL {
-        let samples = Operand::new(0, 0, 100 * dtype.size()).with_dtype(dtype);
-        passes.push(statistics.update(samples, place(1, 100), place(2, 100)));
-        // On slices all that is written lies in one buffer.
-        passes.push(statistics.update(samples, place(1, 100), Operand::new(1, 512, 400)));
+        for elements in [99, 100, 112] {
+            let statistics = Statistics::new(elements).with_count(1);
+            let samples = Operand::new(0, 0, elements * dtype.size()).with_dtype(dtype);
+            passes.push(statistics.update(samples, place(1, elements), place(2, elements)));
+            // On slices all that is written lies in one buffer.
+            passes.push(statistics.update(samples, place(1, elements), Operand::new(1, 512, elements * 4)));
+        }
         for classes in (1..=FEW).step_by(2).chain([FEW + 1, 5000]) {
             let Ok(uncertainty) = Uncertainty::new(1, classes) else { continue };
             let logits = Operand::new(0, 0, classes * dtype.size()).with_dtype(dtype);

@@ -164,6 +164,8 @@ fn heads_name_what_is_used() {
             "input_eight" => "input/eight_",
             "rows" => "drop_connect/rows",
             "value" => "statistics/value",
+            "unit" => "statistics/unit_",
+            "four_values" => "statistics/four_",
             other => other,
         };
         fragment::ALL.iter().filter(|f| f.name.starts_with(prefix)).map(|f| f.name).collect()
@@ -432,7 +434,8 @@ fn bindings_are_the_layouts() {
                 }
                 (AddressSpace::Uniform, Some(binding)) => found.push((binding.group, binding.binding, None)),
                 (AddressSpace::Immediate, None) => has_immediates = true,
-                (AddressSpace::WorkGroup, None) => {}
+                // Parameters that were copied.
+                (AddressSpace::WorkGroup | AddressSpace::Private, None) => {}
                 other => panic!("{kernel}: {other:?}"),
             }
         }

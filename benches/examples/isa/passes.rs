@@ -76,7 +76,8 @@ fn samples(target: &Target, mask: Mask) -> Result<Counted> {
 fn moments(target: &Target) -> Result<Counted> {
     let elements = N / SAMPLES;
     let (x, mean, m2) = (tensor(0, N), tensor(1, elements), tensor(2, elements));
-    only_kernel(target, &Statistics::new(elements).update(x, mean, m2), SAMPLES)
+    // Of an invocation, four.
+    only_kernel(target, &Statistics::new(elements).update(x, mean, m2), 4 * SAMPLES)
 }
 
 /// A class of a row of a sample.

@@ -60,7 +60,7 @@ const BRANCHES: &[Branch] = &[
     // shaders/statistics/: all but the last workgroup have elements and rows, and accumulators are new.
     Branch {
         of: &["// moments "],
-        text: "if element >= parameters.accumulation.count {\n        return;\n    }",
+        text: "if unit >= parameters.accumulation.count / UNIT {\n        return;\n    }",
         straight: "",
     },
     Branch {
