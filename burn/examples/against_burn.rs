@@ -21,7 +21,7 @@ use burn::{
 };
 use digits::{Digit, batch, read};
 use wgpu_dropout::{Activation, DropConnect, Dropout, Fused, Key};
-use wgpu_dropout_burn::{DropoutConfig, Keys, Layers, drop_connect, dropout, fused};
+use wgpu_dropout_burn::{DropoutConfig, FusedDropout, FusedDropoutConfig, Keys, Layers, drop_connect, dropout, fused};
 
 /// What is measured, by name.
 type Part = (&'static str, fn(&Device) -> Outcome<()>);
@@ -223,7 +223,16 @@ fn memory(device: &Device) -> Outcome<()> {
     Ok(())
 }
 
-/// 64-1024-1024-10, with dropout of one kind or the other.
+/// Whose dropout a network has.
+#[derive(Clone, Copy)]
+enum Whose {
+    Ours,
+    /// Ours, with the bias and the activation before it in one pass.
+    Fused,
+    Burns,
+}
+
+/// 64-1024-1024-10, with dropout of one kind or another.
 #[derive(Module, Debug)]
 struct Mlp {
     layers: [Linear; 3],
@@ -233,27 +242,32 @@ struct Mlp {
 #[derive(Module, Debug)]
 enum AnyDropout {
     Ours(wgpu_dropout_burn::Dropout),
+    Fused(FusedDropout),
     Burns(nn::Dropout),
 }
 
 impl Mlp {
-    fn new(width: usize, is_ours: bool, device: &Device) -> Self {
+    fn new(width: usize, whose: Whose, device: &Device) -> Self {
         let mut numbers = Layers::new();
-        let linear = |from, to| LinearConfig::new(from, to).init(device);
-        let dropouts = [0.5; 2].map(|p| match is_ours {
-            true => AnyDropout::Ours(DropoutConfig::new(p).init(&mut numbers)),
-            false => AnyDropout::Burns(nn::DropoutConfig::new(p).init()),
+        let hidden = |from| LinearConfig::new(from, width).with_bias(!matches!(whose, Whose::Fused)).init(device);
+        let dropouts = [0.5; 2].map(|p| match whose {
+            Whose::Ours => AnyDropout::Ours(DropoutConfig::new(p).init(&mut numbers)),
+            Whose::Fused => {
+                AnyDropout::Fused(FusedDropoutConfig::new(p, width).init(Activation::Relu, &mut numbers, device))
+            }
+            Whose::Burns => AnyDropout::Burns(nn::DropoutConfig::new(p).init()),
         });
-        Self { layers: [linear(64, width), linear(width, width), linear(width, 10)], dropouts }
+        Self { layers: [hidden(64), hidden(width), LinearConfig::new(width, 10).init(device)], dropouts }
     }
 
     fn forward(&self, x: Tensor<2>, keys: Keys) -> Tensor<2> {
         let [first, second, last] = &self.layers;
         let drop = |i: usize, x| match &self.dropouts[i] {
-            AnyDropout::Ours(dropout) => dropout.forward(x, keys),
-            AnyDropout::Burns(dropout) => dropout.forward(x),
+            AnyDropout::Ours(dropout) => dropout.forward(relu(x), keys),
+            AnyDropout::Fused(dropout) => dropout.forward(x, None, keys),
+            AnyDropout::Burns(dropout) => dropout.forward(relu(x)),
         };
-        last.forward(drop(1, relu(second.forward(drop(0, relu(first.forward(x)))))))
+        last.forward(drop(1, second.forward(drop(0, first.forward(x)))))
     }
 }
 
@@ -283,28 +297,33 @@ impl Training<'_> {
     }
 }
 
-fn training<'a>(width: usize, seed: u64, is_ours: bool, digits: &'a [Digit], device: &Device) -> Training<'a> {
+fn training<'a>(width: usize, seed: u64, whose: Whose, digits: &'a [Digit], device: &Device) -> Training<'a> {
     let device = device.clone().autodiff();
     device.seed(seed);
-    let network = Mlp::new(width, is_ours, &device);
+    let network = Mlp::new(width, whose, &device);
     Training { network, optimizer: AdamConfig::new().init(), keys: Keys::new(seed), digits, device }
 }
 
 fn epochs(device: &Device) -> Outcome<()> {
     let (learnt, _) = read()?;
-    let [mut ours, mut burns] = [true, false].map(|is_ours| training(1024, 1, is_ours, &learnt, device));
-    let mut seconds = [vec![], vec![]];
+    let [mut ours, mut fused, mut burns] =
+        [Whose::Ours, Whose::Fused, Whose::Burns].map(|whose| training(1024, 1, whose, &learnt, device));
+    let mut seconds = [vec![], vec![], vec![]];
     for epoch in 0..8 {
         ours = timed(ours, epoch, &mut seconds[0])?;
-        burns = timed(burns, epoch, &mut seconds[1])?;
+        fused = timed(fused, epoch, &mut seconds[1])?;
+        burns = timed(burns, epoch, &mut seconds[2])?;
     }
     // The first compiles kernels.
     for (i, clock) in ["wall", "CPU"].into_iter().enumerate() {
-        let [ours, burns] = seconds.each_ref().map(|of| median(of[1..].iter().map(|clocks| clocks[i]).collect()));
+        let [ours, fused, burns] =
+            seconds.each_ref().map(|of| median(of[1..].iter().map(|clocks| clocks[i]).collect()));
         println!(
-            "MLP 64-1024-1024-10, {} digits, {clock} seconds an epoch, median of 7: ours {ours:.2}, Burn's {burns:.2}: {:.2} ×",
+            "MLP 64-1024-1024-10, {} digits, {clock} seconds an epoch, median of 7: Burn's {burns:.2}, ours {ours:.2}: {:.2} ×, \
+             fused with bias and relu {fused:.2}: {:.2} ×",
             learnt.len(),
             ours / burns,
+            fused / burns,
         );
     }
     Ok(())
@@ -323,8 +342,8 @@ fn accuracy(device: &Device) -> Outcome<()> {
     let mut differences = vec![];
     for seed in 0..20 {
         let mut right = [0.0; 2];
-        for (right, is_ours) in right.iter_mut().zip([true, false]) {
-            let mut training = training(256, seed, is_ours, &learnt, device);
+        for (right, whose) in right.iter_mut().zip([Whose::Ours, Whose::Burns]) {
+            let mut training = training(256, seed, whose, &learnt, device);
             for epoch in 0..10 {
                 training = training.epoch(epoch)?;
             }
