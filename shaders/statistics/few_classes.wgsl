@@ -1,13 +1,6 @@
-// Mean probabilities and mean entropy of samples of class logits, for few classes: an invocation handles one row of all
+// Mean probabilities and mean entropy of samples of class logits, for few classes: an invocation handles one row, or two, of all
 // samples, whose classes stay in registers, two to a vector: wider ones would have more lanes without a class.
-// needs: statistics/accumulation, statistics/softmax, value
-
-// The classes 2·pair and 2·pair + 1 of a row. Only the last pair may have but one class, which it has twice then.
-fn logits(first: u32, pair: u32, to_last: u32) -> vec2<f32> {
-    let at = first + 2u * pair;
-    let step = select(1u, to_last, pair == PAIRS - 1u);
-    return vec2<f32>(input_value(at), input_value(at + step));
-}
+// needs: statistics/accumulation, statistics/softmax, class_rows
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -16,7 +9,7 @@ fn main(
     @builtin(local_invocation_index) invocation: u32,
 ) {
     parameters = given;
-    let row = invocation_number(workgroup, workgroups, invocation);
+    let row = ROWS * invocation_number(workgroup, workgroups, invocation);
     if row >= parameters.accumulation.count {
         return;
     }
@@ -24,58 +17,49 @@ fn main(
     let probability_at = parameters.accumulation.first_offset + row * classes;
     let entropy_at = parameters.accumulation.second_offset + row;
     let last_is_whole = classes == 2u * PAIRS;
-    let to_last = select(0u, 1u, last_is_whole);
-    var mean: array<vec2<f32>, PAIRS>;
-    var mean_entropy = 0.0;
+    var mean: Pairs;
+    var mean_entropy: array<f32, ROWS>;
     if parameters.accumulation.earlier > 0.0 {
-        for (var pair = 0u; pair < PAIRS; pair++) {
-            for (var i = 0u; i < 2u; i++) {
-                let class_i = 2u * pair + i;
-                if class_i < classes {
-                    mean[pair][i] = bitcast<f32>(probability_word(probability_at + class_i));
-                }
-            }
+        mean = probability_rows(probability_at);
+        for (var r = 0u; r < ROWS; r++) {
+            mean_entropy[r] = bitcast<f32>(entropy_word(entropy_at + r));
         }
-        mean_entropy = bitcast<f32>(entropy_word(entropy_at));
     }
     for (var sample = 0u; sample < parameters.accumulation.samples; sample++) {
-        let first = parameters.accumulation.input_offset + sample * parameters.accumulation.stride + row * classes;
-        var x: array<vec2<f32>, PAIRS>;
-        var most = vec2<f32>(LEAST);
-        for (var pair = 0u; pair < PAIRS; pair++) {
-            x[pair] = logits(first, pair, to_last);
-            most = max(most, x[pair]);
-        }
-        let largest = max(most.x, most.y);
-        var sums = vec2<f32>(0.0);
-        var weighted = vec2<f32>(0.0);
-        for (var pair = 0u; pair < PAIRS; pair++) {
-            let y = below_pair(x[pair], largest);
-            var e = exp(y);
-            if pair == PAIRS - 1u {
-                e.y = select(0.0, e.y, last_is_whole);
-            }
-            sums += e;
-            weighted += e * y;
-            x[pair] = e;
-        }
-        let sum = sums.x + sums.y;
-        let inverse = 1.0 / sum;
-        let entropy = log(sum) - (weighted.x + weighted.y) * inverse;
         // The running mean: what is new counts as one of so many.
         let weight = 1.0 / (parameters.accumulation.earlier + f32(sample + 1u));
-        for (var pair = 0u; pair < PAIRS; pair++) {
-            mean[pair] += (x[pair] * inverse - mean[pair]) * weight;
-        }
-        mean_entropy += (entropy - mean_entropy) * weight;
-    }
-    for (var pair = 0u; pair < PAIRS; pair++) {
-        for (var i = 0u; i < 2u; i++) {
-            let class_i = 2u * pair + i;
-            if class_i < classes {
-                store_probability_word(probability_at + class_i, bitcast<u32>(mean[pair][i]));
+        let first = parameters.accumulation.input_offset + sample * parameters.accumulation.stride + row * classes;
+        var x = input_rows(first);
+        for (var r = 0u; r < ROWS; r++) {
+            let begin = r * PAIRS;
+            var most = vec2<f32>(LEAST);
+            for (var pair = 0u; pair < PAIRS; pair++) {
+                most = max(most, x[begin + pair]);
             }
+            let largest = max(most.x, most.y);
+            var sums = vec2<f32>(0.0);
+            var weighted = vec2<f32>(0.0);
+            for (var pair = 0u; pair < PAIRS; pair++) {
+                let y = below_pair(x[begin + pair], largest);
+                var e = exp(y);
+                if pair == PAIRS - 1u {
+                    e.y = select(0.0, e.y, last_is_whole);
+                }
+                sums += e;
+                weighted += e * y;
+                x[begin + pair] = e;
+            }
+            let sum = sums.x + sums.y;
+            let inverse = 1.0 / sum;
+            let entropy = log(sum) - (weighted.x + weighted.y) * inverse;
+            for (var pair = 0u; pair < PAIRS; pair++) {
+                mean[begin + pair] += (x[begin + pair] * inverse - mean[begin + pair]) * weight;
+            }
+            mean_entropy[r] += (entropy - mean_entropy[r]) * weight;
         }
     }
-    store_entropy_word(entropy_at, bitcast<u32>(mean_entropy));
+    store_probability_rows(probability_at, mean);
+    for (var r = 0u; r < ROWS; r++) {
+        store_entropy_word(entropy_at + r, bitcast<u32>(mean_entropy[r]));
+    }
 }

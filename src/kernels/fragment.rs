@@ -49,7 +49,7 @@ pub(crate) static ALL: &[Fragment] = fragments! {
     "drop_connect/rows" "drop_connect/no_rows" "drop_connect/product" "drop_connect/gradient" "drop_connect/moments" "drop_connect/samples"
     "drop_block/place" "drop_block/spread" "drop_block/count" "drop_block/scale" "drop_block/scatter" "drop_block/fill"
     "statistics/accumulation" "statistics/value_f32" "statistics/value_halves" "statistics/unit_one" "statistics/unit_four" "statistics/four_f32" "statistics/four_halves" "statistics/moments" "statistics/merge_moments"
-    "statistics/merge_means" "statistics/variance" "statistics/softmax" "statistics/lanes" "statistics/few_classes" "statistics/many_classes"
+    "statistics/merge_means" "statistics/variance" "statistics/softmax" "statistics/lanes" "statistics/rows_one" "statistics/rows_two" "statistics/few_classes" "statistics/many_classes"
     "statistics/predictive_entropy" "statistics/mutual_information"
 };
 

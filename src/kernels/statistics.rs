@@ -29,8 +29,8 @@ pub(crate) enum Accumulate {
     MergeMoments,
     MergeMeans,
     Variance,
-    /// Of so many pairs of classes.
-    FewClasses(Storage, u8),
+    /// Of so many pairs of classes, and with so many rows to an invocation: see [`Self::widened`].
+    FewClasses(Storage, u8, u8),
     /// With so many invocations to a row.
     ManyClasses(Storage, u8),
     PredictiveEntropy(u8),
@@ -64,10 +64,12 @@ impl Accumulate {
     /// The fragment that fills a role.
     pub(super) fn role(self, role: &str) -> Option<&'static str> {
         let storage = match self {
-            Self::Moments(storage, _) | Self::FewClasses(storage, _) | Self::ManyClasses(storage, _) => storage,
+            Self::Moments(storage, _) | Self::FewClasses(storage, ..) | Self::ManyClasses(storage, _) => storage,
             _ => return None,
         };
         match (role, storage) {
+            ("class_rows", _) if matches!(self, Self::FewClasses(_, _, 1)) => Some("statistics/rows_one"),
+            ("class_rows", _) => Some("statistics/rows_two"),
             ("unit", _) if matches!(self, Self::Moments(_, 1)) => Some("statistics/unit_one"),
             ("unit", _) => Some("statistics/unit_four"),
             ("four_values", Storage::F32) => Some("statistics/four_f32"),
@@ -80,28 +82,41 @@ impl Accumulate {
         }
     }
 
-    /// The same with as many elements to an invocation as numbers of elements let it have.
-    fn widened(self, target: &Target, numbers: &[u64]) -> Self {
-        let Self::Moments(storage, _) = self else { return self };
-        let all = |by: u64| numbers.iter().all(|number| number.is_multiple_of(by));
-        // A CPU remembers where few pages are, and every sample is in one of its own: there more of each is read at a time.
-        let by = match target.schedule {
-            Schedule::Blocked if all(16) => 16,
-            _ if all(4) => 4,
-            _ => 1,
-        };
-        Self::Moments(storage, by)
+    /// The same with as many elements to an invocation as a launch of so many rows lets it have, where the distance of samples
+    /// and the operands' places are multiples of so many elements.
+    fn widened(self, target: &Target, rows: u64, classes: u64, places: &[u64]) -> Self {
+        let all = |by: u64| places.iter().all(|place| place.is_multiple_of(by));
+        let is_cpu = target.schedule == Schedule::Blocked;
+        match self {
+            // A CPU remembers where few pages are, and every sample is in one of its own: there more of each is read at a time.
+            Self::Moments(storage, _) if is_cpu && rows.is_multiple_of(16) && all(16) => Self::Moments(storage, 16),
+            Self::Moments(storage, _) if rows.is_multiple_of(4) && all(4) => Self::Moments(storage, 4),
+            // A load costs a CPU's driver much, and hardly more for four elements. GPUs have the rows of neighbours in a cache.
+            Self::FewClasses(storage, pairs, _)
+                if is_cpu && rows.is_multiple_of(2) && classes.is_multiple_of(2) && all(4) =>
+            {
+                Self::FewClasses(storage, pairs, 2)
+            }
+            _ => self,
+        }
     }
 
     /// Whether it accesses an operand four words at a time.
     pub(super) fn by_quads(self, role: Role) -> bool {
-        matches!(self, Self::Moments(storage, 4..) if role != Role::Input || storage == Storage::F32)
+        match self {
+            Self::Moments(storage, 4..) => role != Role::Input || storage == Storage::F32,
+            Self::FewClasses(storage, _, 2) => match role {
+                Role::Input => storage == Storage::F32,
+                _ => role == Role::Probability,
+            },
+            _ => false,
+        }
     }
 
     pub(super) fn constants(self, workgroup_size: u32) -> Vec<(&'static str, String)> {
         match self {
             Self::Moments(_, by) => vec![("UNITS", format!("{}u", by.div_ceil(4)))],
-            Self::FewClasses(_, pairs) => vec![("PAIRS", format!("{pairs}u"))],
+            Self::FewClasses(_, pairs, _) => vec![("PAIRS", format!("{pairs}u"))],
             Self::ManyClasses(_, lanes) | Self::PredictiveEntropy(lanes) => {
                 let rows = workgroup_size / u32::from(lanes);
                 vec![("LANES", format!("{lanes}u")), ("ROWS_PER_WORKGROUP", format!("{rows}u"))]
@@ -114,7 +129,7 @@ impl Accumulate {
     fn per_workgroup(self, target: &Target) -> u64 {
         let size = target.workgroup_size;
         u64::from(match self {
-            Self::Moments(_, by) => u32::from(by) * size,
+            Self::Moments(_, by) | Self::FewClasses(_, _, by) => u32::from(by) * size,
             Self::ManyClasses(_, lanes) | Self::PredictiveEntropy(lanes) => size / u32::from(lanes),
             _ => size,
         })
@@ -133,7 +148,8 @@ impl Accumulate {
     /// Steps of its loops for a sample, and not fewer.
     fn steps(self, classes: u64) -> u64 {
         match self {
-            Self::FewClasses(_, pairs) => 4 + 3 * (u64::from(pairs) + 1),
+            // Two rows for an invocation have 16 samples in a launch at most.
+            Self::FewClasses(_, pairs, _) => 4 + 3 * (u64::from(pairs) + 1),
             Self::ManyClasses(_, lanes) => {
                 let lanes = u64::from(lanes);
                 8 + 2 * lanes + 3 * classes.div_ceil(4 * lanes) + 2 * classes.div_ceil(256 * lanes)
@@ -163,7 +179,9 @@ impl std::fmt::Display for Accumulate {
             Self::MergeMoments => f.write_str("merge moments"),
             Self::MergeMeans => f.write_str("merge means"),
             Self::Variance => f.write_str("variance"),
-            Self::FewClasses(storage, pairs) => write!(f, "uncertainty {storage}, {pairs} pairs of classes"),
+            Self::FewClasses(storage, pairs, rows) => {
+                write!(f, "uncertainty {storage}, {pairs} pairs of classes, {rows} rows")
+            }
             Self::ManyClasses(storage, lanes) => write!(f, "uncertainty {storage}, {lanes} invocations a row"),
             Self::PredictiveEntropy(lanes) => write!(f, "predictive entropy, {lanes} invocations a row"),
             Self::MutualInformation => f.write_str("mutual information"),
@@ -229,7 +247,7 @@ pub(super) fn uncertainty_stages(
             let Some(input) = pass.place(Role::Input) else { unreachable!("checked") };
             let storage = storage(input.dtype);
             let step = match u8::try_from(classes.div_ceil(2)) {
-                Ok(pairs) if classes <= FEW => Accumulate::FewClasses(storage, pairs),
+                Ok(pairs) if classes <= FEW => Accumulate::FewClasses(storage, pairs, 1),
                 _ => Accumulate::ManyClasses(storage, lanes(target, classes)),
             };
             let parts = [part(Role::Probability, Role::Probability, classes), part(Role::Entropy, Role::Entropy, 1)];
@@ -433,7 +451,8 @@ impl Call<'_> {
         let [first_offset, second_offset, other_offset, other_second_offset] = [next(), next(), next(), next()];
         let count = rows.end - rows.start;
         let input_offset = offsets[Role::Input as usize] / input_element;
-        let step = step.widened(self.target, &[count, stride, input_offset, first_offset.into(), second_offset.into()]);
+        let places = [stride, input_offset, first_offset.into(), second_offset.into()];
+        let step = step.widened(self.target, count, self.classes, &places);
         let kernel = Kernel::new(self.target, Program::Accumulate(step), layout);
         let mut parameters = Parameters::new();
         parameters.push(&Accumulation {
@@ -476,6 +495,11 @@ pub(super) fn scenarios() -> Vec<Pass<Tensor>> {
             let Ok(uncertainty) = Uncertainty::new(1, classes) else { continue };
             let logits = Operand::new(0, 0, classes * dtype.size()).with_dtype(dtype);
             passes.push(uncertainty.update(logits, place(1, classes), place(2, 1)));
+        }
+        for classes in (2..=FEW).step_by(2) {
+            let Ok(uncertainty) = Uncertainty::new(2, classes) else { continue };
+            let logits = Operand::new(0, 0, 2 * classes * dtype.size()).with_dtype(dtype);
+            passes.push(uncertainty.update(logits, place(1, 2 * classes), place(2, 2)));
         }
     }
     passes.push(statistics.merge(place(0, 100), place(1, 100), 1, place(2, 100), place(3, 100)));

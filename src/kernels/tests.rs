@@ -163,6 +163,7 @@ fn heads_name_what_is_used() {
             "eight" => "storage/eight_",
             "input_eight" => "input/eight_",
             "rows" => "drop_connect/rows",
+            "class_rows" => "statistics/rows_",
             "value" => "statistics/value",
             "unit" => "statistics/unit_",
             "four_values" => "statistics/four_",

@@ -72,7 +72,7 @@ const BRANCHES: &[Branch] = &[
     Branch { of: &["// uncertainty "], text: "if parameters.accumulation.earlier > 0.0 {", straight: "if false {" },
     Branch {
         of: &["// uncertainty "],
-        text: "if class_i < classes {\n                store_probability",
+        text: "if class_i < parameters.accumulation.classes {\n                store_probability",
         straight: "{\n                store_probability",
     },
     // shaders/drop_connect/product.wgsl: whole tiles.

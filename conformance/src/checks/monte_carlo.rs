@@ -80,10 +80,10 @@ async fn accumulate<T: Element>(context: &Context, outcome: &mut Outcome) -> Res
     Ok(())
 }
 
-/// Few classes and many, added, merged and finished.
+/// Few classes, odd and even, and many, added, merged and finished.
 pub async fn uncertainty(_: &Suite, subject: &Subject, outcome: &mut Outcome) -> Result<(), Stop> {
     for (number, context) in contexts(subject).into_iter().chain([subject.tiny()]).enumerate() {
-        for (turn, classes) in (number..).zip([7, 40]) {
+        for (turn, classes) in (number..).zip([7, 40, 12]) {
             of_type_in_turn!(turn, classify(context, outcome, classes))?;
             outcome.go_on()?;
         }
@@ -91,7 +91,8 @@ pub async fn uncertainty(_: &Suite, subject: &Subject, outcome: &mut Outcome) ->
     Ok(())
 }
 
-const ROWS: usize = 9;
+/// Even, so that a processor takes two of them at a time, where there is an even number of classes.
+const ROWS: usize = 10;
 
 async fn classify<T: Element>(context: &Context, outcome: &mut Outcome, classes: usize) -> Result<(), Stop> {
     let of = Uncertainty::new(ROWS as u64, classes as u64)?;
