@@ -20,7 +20,7 @@ pub use op::Op;
 pub use pass_op::PassOp;
 pub use passes::{PassRow, measure_passes};
 pub use report::{chart, table};
-pub use throughput::{AdapterReport, Bench, BoundSubject, Copy, Report, Row, Sizes, Subject, measure};
+pub use throughput::{AdapterReport, Bench, BoundSubject, Copy, Report, Row, Sizes, Subject, measure, quartiles};
 pub use yardstick::{Yardstick, YardstickKind};
 
 /// What can go wrong in a measurement.

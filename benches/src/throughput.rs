@@ -204,6 +204,26 @@ impl Bench {
         }
     }
 
+    /// What was measured here, and now; neither passes nor calls.
+    pub fn report(&self, clock: Clock, copy: Copy, results: Vec<Row>) -> Report {
+        let target = self.context.target();
+        let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Report {
+            version: env!("CARGO_PKG_VERSION"),
+            commit: None,
+            unix_seconds: since_1970.as_secs(),
+            schedule: target.schedule.name(),
+            workgroup_size: target.workgroup_size,
+            f16: format!("{:?}", target.f16).to_lowercase(),
+            adapter: self.adapter(),
+            clock: clock.name(),
+            copy,
+            results,
+            passes: vec![],
+            calls: vec![],
+        }
+    }
+
     /// An input and an output buffer of `n` elements for each rotation.
     pub fn buffers(&self, dtype: Dtype, n: u64) -> Vec<[wgpu::Buffer; 2]> {
         let x = elements(dtype, n, Input::First);
@@ -403,22 +423,7 @@ pub fn measure(bench: &Bench, sizes: &Sizes, mut progress: impl FnMut(u64, usize
     }
     let clock: Clock = bench.timer.clock();
     let copy = copy.ok_or_else(|| Error::Device { name: bench.adapter().name, what: "was given no size".into() })?;
-    let target = bench.context.target();
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Ok(Report {
-        version: env!("CARGO_PKG_VERSION"),
-        commit: None,
-        unix_seconds: since_1970.as_secs(),
-        schedule: target.schedule.name(),
-        workgroup_size: target.workgroup_size,
-        f16: format!("{:?}", target.f16).to_lowercase(),
-        adapter: bench.adapter(),
-        clock: clock.name(),
-        copy,
-        results,
-        passes: vec![],
-        calls: vec![],
-    })
+    Ok(bench.report(clock, copy, results))
 }
 
 struct Timing<'a> {
@@ -444,8 +449,8 @@ impl Work<'_> {
     }
 }
 
-/// First quartile, median, third quartile.
-pub(crate) fn quartiles(samples: &[f64]) -> [f64; 3] {
+/// First quartile, median, third quartile; there is at least one sample.
+pub fn quartiles(samples: &[f64]) -> [f64; 3] {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     [1, 2, 3].map(|quarter| sorted[(sorted.len() - 1) * quarter / 4])

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 use wgpu_dropout::{Dtype, wgpu};
-use wgpu_dropout_bench::{Bench, Clock, Copy, Report, Row, Yardstick, YardstickKind};
+use wgpu_dropout_bench::{Bench, Clock, Copy, Report, Row, Yardstick, YardstickKind, quartiles};
 
 use crate::{
     Error, burn_peer,
@@ -110,7 +110,7 @@ pub fn run(devices: &Devices, plan: &Plan) -> Result<PeersReport, Error> {
         let mut copies = vec![];
         for round in 0..plan.rounds + WARM_UP {
             eprint!("\rn = {n}, {calls} calls a sample: round {} of {}  ", round + 1, plan.rounds + WARM_UP);
-            let copied = yardstick.with_sample(bench, calls)?;
+            let copied = yardstick.sample(bench, calls)?;
             let count = contestants.len();
             for turn in 0..count {
                 // Another order each round, so that nobody always follows the same neighbour.
@@ -126,28 +126,31 @@ pub fn run(devices: &Devices, plan: &Plan) -> Result<PeersReport, Error> {
             }
         }
         eprintln!();
-        let [first, copy_median, third] = quartiles(&mut copies);
-        let row = |op: String, generator: &str, p, bytes: u64, [first, median, third]: [f64; 3]| Row {
-            op,
-            generator: generator.to_owned(),
-            dtype: "f32",
-            n,
-            p,
-            median_ms: median,
-            quartiles_ms: [first, third],
-            gb_per_s: bytes as f64 / median * 1e-6,
-            ratio_to_copy: median / copy_median,
+        let [_, copy_median, _] = quartiles(&copies);
+        let row = |op: String, generator: &str, p, bytes: u64, samples: &[f64]| {
+            let [first, median, third] = quartiles(samples);
+            Row {
+                op,
+                generator: generator.to_owned(),
+                dtype: "f32",
+                n,
+                p,
+                median_ms: median,
+                quartiles_ms: [first, third],
+                samples_ms: samples.to_vec(),
+                gb_per_s: bytes as f64 / median * 1e-6,
+                ratio_to_copy: median / copy_median,
+            }
         };
-        let copy_row = row("copy".into(), "", None, n * 8, [first, copy_median, third]);
+        let copy_row = row("copy".into(), "", None, n * 8, &copies);
         copy =
             Some(Copy { best: yardstick.kernel.name.clone(), n, median_ms: copy_median, gb_per_s: copy_row.gb_per_s });
         results.push(copy_row);
         let timed: Vec<(Part, Row)> = contestants
-            .iter_mut()
+            .iter()
             .map(|contestant| {
                 let (subject, part) = (&contestant.subject, contestant.subject.part());
-                let spread = quartiles(&mut contestant.samples);
-                (part, row(subject.op(), subject.generator(), Some(P), part.bytes(n), spread))
+                (part, row(subject.op(), subject.generator(), Some(P), part.bytes(n), &contestant.samples))
             })
             .collect();
         // The first of each part is this library.
@@ -160,7 +163,7 @@ pub fn run(devices: &Devices, plan: &Plan) -> Result<PeersReport, Error> {
         results.extend(timed.into_iter().map(|(_, row)| row));
     }
     let copy = copy.ok_or(Error::NothingTimed { n: plan.elements.last().copied().unwrap_or(0) })?;
-    let report = Report { adapter: bench.adapter(), clock: Clock::Wall.name(), copy, results, calls: vec![] };
+    let report = bench.report(Clock::Wall, copy, results);
     Ok(PeersReport { report, rounds: plan.rounds, rates, factors, not_timed, peers: PEERS.to_vec() })
 }
 
@@ -253,9 +256,9 @@ impl CopyYardstick {
             let candidate = Self { kernel, binds, n };
             let mut samples = vec![];
             for _ in 0..4 {
-                samples.push(candidate.with_sample(bench, calls)?);
+                samples.push(candidate.sample(bench, calls)?);
             }
-            let time = quartiles(&mut samples[1..].to_vec())[1];
+            let time = quartiles(&samples[1..])[1];
             if best.as_ref().is_none_or(|(least, _)| time < *least) {
                 best = Some((time, candidate));
             }
@@ -279,10 +282,4 @@ impl CopyYardstick {
         wait(device)?;
         Ok(begin.elapsed().as_secs_f64() * 1e3 / calls as f64)
     }
-}
-
-/// First quartile, median, third quartile.
-fn quartiles(samples: &mut [f64]) -> [f64; 3] {
-    samples.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| samples[(samples.len() - 1) * quarter / 4])
 }
