@@ -185,6 +185,7 @@ impl PassWork {
     }
 
     /// Bytes of scratch on a device, for a first input of so many elements.
+    #[cfg(feature = "cube")]
     pub(crate) fn scratch_size(&self, elements: u64) -> u64 {
         match self {
             Self::FusedBackward { fused, bias_gradient: true, .. } => fused.scratch_size(elements),
