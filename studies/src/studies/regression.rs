@@ -69,8 +69,7 @@ fn run(lab: &Lab<'_>) -> Result<Findings, Error> {
     let remarks = vec![
         "The published gains are of other data, with rates and precisions chosen on a grid. Run the experiment on a folder in its public \
          layout, with data.txt, index_features.txt, index_target.txt, index_train_K.txt and index_test_K.txt: \
-         cargo run --manifest-path studies/networks/Cargo.toml -- regression 1 FOLDER --p 0.05 --tau 0.1 --epochs 400 --splits 20 \
-         --samples 10000."
+         scripts/study.sh regression 1 FOLDER --p 0.05 --tau 0.1 --epochs 400 --splits 20 --samples 10000."
             .into(),
         "The log-likelihood of Gal’s experiment has the noise τ in it in any case; the width of the samples adds to it where the network is \
          uncertain. At p = 0.05 that is little, which is why one pass does as well."
