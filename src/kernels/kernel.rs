@@ -15,6 +15,9 @@ use super::{
 };
 use crate::{Activation, Dtype, Generator, MaskFormat, audit::Bits, fused, role::Role};
 
+/// The line with which a kernel copies its parameters.
+const COPY_PARAMETERS: &str = "    parameters = given;\n";
+
 /// How `random/normal` reads the table of normals.
 pub(super) const NORMAL_ENTRY: &str = "fn dropout_normal_entry(i: u32) -> vec2<u32> { return normal_table[i].xy; }\n";
 
@@ -283,6 +286,10 @@ impl Kernel {
         for (name, value) in self.constants() {
             text += &format!("const {name} = {value};\n");
         }
+        // A kernel with loops copies its parameters first: some drivers read them anew at every step. Not one whose invocations
+        // wait for each other, because browsers take what was copied to be another number in each.
+        let waits = fragments.iter().any(|fragment| fragment.text.contains("Barrier()"));
+        let copies = !waits && fragments.iter().any(|fragment| fragment.text.contains(COPY_PARAMETERS));
         let declared: Vec<_> = fragments.iter().flat_map(|fragment| fragment.parameters()).collect();
         let mut members: Vec<_> = Block::ALL.iter().copied().map(Block::declaration).collect();
         members.retain(|member| declared.contains(member));
@@ -290,8 +297,6 @@ impl Kernel {
             text += &format!("\nstruct Parameters {{\n    {},\n}}\n", members.join(",\n    "));
             let bindings = u32::from(self.layout.count());
             let last = bindings + u32::from(self.key_binding().is_some()) + u32::from(needs_table);
-            // A kernel with loops copies them first: some drivers read them anew at every step.
-            let copies = fragments.iter().any(|fragment| fragment.text.contains("parameters = given;"));
             let name = if copies { "given" } else { "parameters" };
             text += &match self.style.parameters {
                 ParameterStyle::Immediates => format!("var<immediate> {name}: Parameters;\n"),
@@ -330,7 +335,10 @@ impl Kernel {
                 continue;
             }
             text += "\n";
-            text += fragment.text;
+            match copies {
+                true => text += fragment.text,
+                false => text += &fragment.text.replace(COPY_PARAMETERS, ""),
+            }
             // Another input is read as the input is.
             let others = [Role::Other, Role::Gradient].into_iter().filter(|&role| self.layout.binding(role).is_some());
             for other in others.filter(|_| fragment.name.starts_with("input/")) {
