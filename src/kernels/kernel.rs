@@ -286,7 +286,7 @@ impl Kernel {
         for (name, value) in self.constants() {
             text += &format!("const {name} = {value};\n");
         }
-        // A kernel with loops copies its parameters first: some drivers read them anew at every step. Not one whose invocations
+        // A kernel with long loops copies its parameters first: some drivers read them anew at every step. Not one whose invocations
         // wait for each other, because browsers take what was copied to be another number in each.
         let waits = fragments.iter().any(|fragment| fragment.text.contains("Barrier()"));
         let copies = !waits && fragments.iter().any(|fragment| fragment.text.contains(COPY_PARAMETERS));

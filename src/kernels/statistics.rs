@@ -148,8 +148,8 @@ impl Accumulate {
     /// Steps of its loops for a sample, and not fewer.
     fn steps(self, classes: u64) -> u64 {
         match self {
-            // Two rows for an invocation have 16 samples in a launch at most.
-            Self::FewClasses(_, pairs, _) => 4 + 3 * (u64::from(pairs) + 1),
+            // One row's. With two, a launch has 16 samples at most.
+            Self::FewClasses(_, pairs, _) => 8 + 4 * u64::from(pairs),
             Self::ManyClasses(_, lanes) => {
                 let lanes = u64::from(lanes);
                 8 + 2 * lanes + 3 * classes.div_ceil(4 * lanes) + 2 * classes.div_ceil(256 * lanes)
