@@ -38,7 +38,6 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) invocation: u32,
 ) {
-    parameters = given;
     let classes = parameters.accumulation.classes;
     let share = share_of(workgroup, workgroups, invocation);
     let probability_at = parameters.accumulation.first_offset + share.row * classes;

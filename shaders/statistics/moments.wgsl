@@ -1,6 +1,6 @@
-// Mean and sum of squared deviations of samples, added to accumulators: an invocation handles UNITS neighbouring units, of UNIT
-// elements each, of all samples, and neighbouring invocations have neighbouring ones. Samples are taken relative to one number,
-// the mean so far or the first sample, so that a large mean costs no digits of the deviations.
+// Mean and sum of squared deviations of samples, added to accumulators: an invocation handles UNITS neighbouring units of all samples,
+// and neighbouring invocations have neighbouring ones. Samples are taken relative to one number, the mean so far or the first sample,
+// so that a large mean costs no digits of the deviations.
 // needs: statistics/accumulation, unit
 
 @compute @workgroup_size(WORKGROUP_SIZE)
